@@ -1,0 +1,1 @@
+"""Measures images and runs: provenance, bias, detector, similarity; renders reports."""

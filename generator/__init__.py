@@ -1,0 +1,1 @@
+"""Makes images, and marks every one it writes."""
