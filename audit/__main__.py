@@ -1,0 +1,5 @@
+"""`python -m audit` is the `assay` command."""
+
+from audit.cli.main import main
+
+raise SystemExit(main())

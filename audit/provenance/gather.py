@@ -1,0 +1,200 @@
+"""Gather what every layer of one file says. The edge to `generator.marking` and to the pixels.
+
+A file can be anything: each layer answers with a state and a reason, and only a broken set-up of ours (key, ledger,
+engine) raises.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from audit.provenance.claims import Claims, extract_claims, is_asset_id
+from audit.provenance.layers import Layers, LedgerAnswer, LedgerState, Watermark, WatermarkState, is_intact
+from audit.provenance.read import Manifests, read_manifests
+from audit.provenance.trust import TrustLists, load_trust
+from generator.errors import CannotCheckError, InputError
+from generator.marking.credentials import ASSET_LABEL
+from generator.marking.identity import assay_home, development_root
+from generator.marking.labels import Labels, LabelStatus, read_labels
+from generator.marking.ledger import LEDGER_FILE, Ledger
+from generator.marking.watermark.interface import Detection
+from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_key
+from generator.marking.watermark.registry import SCHEMES
+
+Search = Literal["quick", "full", "off", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to look with; picklable, so that worker processes can have it.
+
+    Attributes:
+        trust: anchors by purpose.
+        key_file: the deployment's watermark key; None: watermarks are not looked for.
+        ledger: SQLite file; None: no ledger is asked.
+        search: how hard to look for the watermark. "auto": quick, and full when nothing intact was found.
+    """
+
+    trust: TrustLists = TrustLists()
+    key_file: Path | None = None
+    ledger: Path | None = None
+    search: Search = "auto"
+
+
+def build_setup(
+    *,
+    trust: Path | None = None,
+    ledger: Path | None = None,
+    key_folder: Path | None = None,
+    search: Search = "auto",
+) -> Setup:
+    """The set-up of this machine; what does not exist is left out, nothing is created.
+
+    Args:
+        trust: folder or file of PEM trust lists.
+        ledger: default: the one in `assay_home()`, if there is one.
+        key_folder: folder of the watermark key; default `assay_home()`.
+        search: how hard to look for the watermark.
+
+    Raises:
+        InputError: the trust list or a named ledger does not exist or cannot be used, or an unknown search mode.
+        CannotCheckError: the ledger, the key or the development root is damaged.
+    """
+    if search not in get_args(Search):
+        raise InputError(f"watermark search {search!r}: expected one of {', '.join(get_args(Search))}")
+    home = assay_home()
+    lists = load_trust(trust, development=development_root(home / "identity"))
+    if ledger is None and (home / LEDGER_FILE).is_file():
+        ledger = home / LEDGER_FILE
+    if ledger is not None:
+        Ledger(ledger, read_only=True).close()
+    key_file = (key_folder or home) / KEY_FILE
+    if not key_file.is_file():
+        return Setup(lists, None, ledger, search)
+    _key(key_file)
+    return Setup(lists, key_file, ledger, search)
+
+
+def examine(path: Path, setup: Setup, *, with_crjson: bool = True) -> Layers:
+    """Ask every layer of one file.
+
+    Args:
+        path: of the file; it may be anything, or not there.
+        setup: what to look with.
+        with_crjson: also keep crJSON, which the rubric and some dates need.
+
+    Raises:
+        CannotCheckError: the ledger or the key fails; never because of what the file holds.
+    """
+    manifests = read_manifests(path, setup.trust, with_crjson=with_crjson)
+    claims = extract_claims(manifests, asset_label=ASSET_LABEL)
+    watermark = _find_watermark(path, setup, intact=is_intact(manifests))
+    labels = _labels(path)
+    return Layers(
+        subject=path.name,
+        manifests=manifests,
+        claims=claims,
+        watermark=watermark,
+        labels=labels,
+        ledger=_ask_ledger(path, setup, manifests=manifests, ids=list(_ids(claims, watermark, labels))),
+        has_trust_list=bool(setup.trust.signers),
+        schemes=tuple(SCHEMES),
+    )
+
+
+def _ids(claims: Claims, watermark: Watermark, labels: Labels) -> Iterator[str]:
+    candidates = [claims.asset_id, *(binding.value for binding in claims.soft_bindings)]
+    for value in dict.fromkeys([*candidates, watermark.payload, labels.asset_id]):
+        if is_asset_id(value):
+            yield value
+
+
+def _labels(path: Path) -> Labels:
+    try:
+        return read_labels(path)
+    except OSError as error:
+        return Labels(LabelStatus.DAMAGED, f"The file cannot be read: {error.strerror or error}.")
+
+
+@functools.lru_cache(maxsize=4)
+def _key(path: Path) -> WatermarkKey:
+    try:
+        return load_key(path)
+    except OSError as error:
+        raise CannotCheckError(
+            f"watermark key {path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
+
+
+def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
+    if setup.search == "off":
+        return Watermark(WatermarkState.OFF, "The watermark was not looked for.")
+    if setup.key_file is None:
+        return Watermark(
+            WatermarkState.NO_KEY,
+            "This machine holds no watermark key; a watermark can be read only with the key it was made with.",
+        )
+    from audit.collection import load_pixels  # pixels are decoded only when a watermark is looked for
+
+    key = _key(setup.key_file)
+    try:
+        pixels = load_pixels(path)
+    except CannotCheckError as error:
+        return Watermark(WatermarkState.UNDECODABLE, str(error))
+    modes: tuple[Literal["quick", "full"], ...] = ("quick",)
+    if setup.search == "full":
+        modes = ("full",)
+    elif setup.search == "auto" and not intact:
+        modes = ("quick", "full")
+    for mode in modes:
+        found = min(
+            (scheme.detect(pixels, key=key, search=mode) for scheme in SCHEMES.values()), key=_p_value
+        )
+        if found.found:
+            break
+    return Watermark(
+        WatermarkState.FOUND if found.found else WatermarkState.ABSENT,
+        found.reason,
+        payload=found.payload.hex if found.payload is not None else "",
+        log10_p=found.log10_p,
+        scheme=found.scheme,
+        key_id=found.key_id,
+        search=mode,
+    )
+
+
+def _p_value(detection: Detection) -> float:
+    return detection.log10_p
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _ask_ledger(path: Path, setup: Setup, *, manifests: Manifests, ids: list[str]) -> LedgerAnswer:
+    if setup.ledger is None:
+        return LedgerAnswer(LedgerState.OFF)
+    digest = _sha256(path)
+    with Ledger(setup.ledger, read_only=True) as ledger:
+        queries = (
+            ("asset id", ledger.find, ids),
+            ("manifest", ledger.find_manifest, [manifests.active] if manifests.active else []),
+            ("file", ledger.find_file, [digest] if digest else []),
+        )
+        for name, find, keys in queries:
+            for key in keys:
+                entry = find(key)
+                if entry is not None:
+                    earlier = tuple(replaced.manifest_id for replaced in ledger.replaced(entry.asset_id))
+                    return LedgerAnswer(LedgerState.ENTRY, name, entry, entry.sha256 == digest, earlier)
+    has_id = bool(ids)
+    return LedgerAnswer(LedgerState.NO_ENTRY if has_id else LedgerState.NO_ID)

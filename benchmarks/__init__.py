@@ -1,0 +1,1 @@
+"""Measurements behind the claims: one module a claim, `python -m benchmarks.NAME [--json]`. Never shipped."""

@@ -1,0 +1,1 @@
+"""Marks on generated images: watermark, labels, signed manifest, ledger. No torch in here."""

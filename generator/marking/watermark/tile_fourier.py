@@ -1,0 +1,239 @@
+"""Our default scheme: a tile of key-random Fourier coefficients, repeated over the picture.
+
+Embedding adds the same small integer pattern to red, green and blue, stronger where the picture is busy.
+Detection removes the picture as well as it can, finds the lattice (`synchronise`), folds all tiles into one
+(`lattice`), and lets `decision` decode and judge it. No weights, no training: only the key is needed.
+
+The technique name is a reverse-DNS name of this project. It is NOT on the C2PA list of soft-binding
+algorithms: only this project reads it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import get_args
+
+import cv2
+import numpy as np
+
+from generator.errors import InputError
+from generator.marking.payload import PAYLOAD_BITS, AssetId
+from generator.marking.watermark import decision, lattice, synchronise
+from generator.marking.watermark.carrier import TILE, Carrier, build_carrier
+from generator.marking.watermark.imprint import imprint
+from generator.marking.watermark.interface import (
+    ALPHA,
+    Detection,
+    Embedding,
+    Geometry,
+    InsufficientCapacityError,
+    Pixels,
+    Search,
+    check_pixels,
+)
+from generator.marking.watermark.keys import WatermarkKey
+from generator.marking.watermark.synchronise import ASPECTS, Image, Matrix
+
+NAME = "io.github.assay-audit.tile-fourier.1"
+MIN_SIDE = 128  # px
+SMALL_SIDE = 700  # px; below, the default PSNR is lower because fewer pixels carry the mark
+DEFAULT_PSNR = (42.0, 44.0)  # dB, below and from SMALL_SIDE on
+PSNR_RANGE = (30.0, 60.0)  # dB
+EXACT_SCALES = (1.0, 0.75, 0.5, 1.5, 2.0, 4.0)  # resize factors that need no search
+_LEAST_READ_SIDE = 48  # px; below, not even a quarter of a tile is left
+
+# Placements decoded per stage of the search. The union bound pays for decision.N_MAX whatever is reached.
+_NATIVE, _EXACT, _SEARCH, _ASPECT = 2, 2, 6, 4
+assert _NATIVE + _EXACT + _SEARCH + _ASPECT <= decision.N_MAX
+
+
+class TileFourier:
+    """The scheme of this file; see `interface.Scheme` for the methods' contracts."""
+
+    name = NAME
+    capacity = PAYLOAD_BITS
+    min_side = MIN_SIDE
+
+    def embed(
+        self,
+        pixels: Pixels,
+        payload: AssetId,
+        *,
+        key: WatermarkKey,
+        psnr: float | None = None,
+        nonce: bytes = b"",
+    ) -> Embedding:
+        """Mark one picture; the tile's shift follows from key, payload and nonce."""
+        height, width = check_pixels(pixels).shape[:2]
+        target = _target_psnr(psnr, short_side=min(height, width))
+        if min(height, width) < MIN_SIDE:
+            raise InsufficientCapacityError(
+                f"insufficient capacity: picture of {width} x {height} px, expected at least {MIN_SIDE} px on the "
+                "short side; enlarge it before marking"
+            )
+        carrier = build_carrier(key)
+        tile = carrier.tile(payload.value)
+        side = lattice.native_tile(height, width)
+        shift = _tile_shift(key, payload, nonce)
+        marked, measured = imprint(pixels, _resize_tile(np.roll(tile, shift, (0, 1)), side), psnr=target)
+        log10_p = _margin(marked, payload, carrier)
+        if log10_p > math.log10(ALPHA):
+            raise InsufficientCapacityError(
+                "insufficient capacity: the picture's own texture drowns the mark, it could not be read back for "
+                f"sure at {target:g} dB; lower the PSNR or mark a larger version"
+            )
+        return Embedding(
+            pixels=marked, payload=payload, psnr=measured, log10_p=log10_p, scheme=NAME, key_id=key.key_id
+        )
+
+    def detect(
+        self, pixels: Pixels, *, key: WatermarkKey, search: Search = "full", alpha: float = ALPHA
+    ) -> Detection:
+        """Decide whether one picture carries a mark made with `key`."""
+        height, width = check_pixels(pixels).shape[:2]
+        if search not in get_args(Search):
+            raise InputError(f"search {search!r}: expected one of {', '.join(get_args(Search))}")
+        if not 0 < alpha < 1:
+            raise InputError(f"alpha {alpha}: expected a probability between 0 and 1")
+        if min(height, width) < _LEAST_READ_SIDE:
+            return _nothing(
+                f"The picture ({width} x {height} px) is too small to carry this watermark; "
+                f"at least {_LEAST_READ_SIDE} px on the short side are needed.",
+                key,
+            )
+        luma, factor = lattice.reduce_luma(pixels)
+        residual = lattice.compute_residual(luma)
+        if not residual.any():
+            return _nothing("The picture is one flat colour; it carries no watermark.", key)
+        carrier = build_carrier(key)
+        best: tuple[decision.Reading, lattice.Placement] | None = None
+        for placement in _placements(residual, carrier, factor=factor, shape=(height, width), search=search):
+            reading = decision.read(placement.read(carrier), carrier=carrier)
+            if best is None or reading.log10_p < best[0].log10_p:
+                best = reading, placement
+            if _found(reading, alpha) and _sure(reading):
+                break
+        if best is None or not _found(best[0], alpha):
+            log10_p = best[0].log10_p if best else 0.0
+            return _nothing(f"No watermark was found with this key ({search} search).", key, log10_p)
+        reading, placement = best
+        geometry = lattice.describe_geometry(placement, factor=factor, shape=(height, width))
+        return _something(reading, geometry, key)
+
+
+def _found(reading: decision.Reading, alpha: float) -> bool:
+    return reading.log10_p <= math.log10(alpha)
+
+
+def _sure(reading: decision.Reading) -> bool:
+    return reading.log10_odds >= decision.SURE_LOG10_ODDS
+
+
+def _something(reading: decision.Reading, geometry: Geometry, key: WatermarkKey) -> Detection:
+    """The detection of a mark, with its identifier if that is sure."""
+    reason = (
+        "A watermark of this key was found; the chance that a picture without one looks like this is at most "
+        f"1e{reading.log10_p:.0f}."
+    )
+    if not _sure(reading):
+        reason += " It is too weak to read its identifier for sure."
+    return Detection(
+        found=True,
+        payload=AssetId(reading.value) if _sure(reading) else None,
+        log10_p=reading.log10_p,
+        candidates=decision.N_MAX,
+        log10_odds=reading.log10_odds,
+        geometry=geometry,
+        reason=reason,
+        scheme=NAME,
+        key_id=key.key_id,
+    )
+
+
+def _nothing(reason: str, key: WatermarkKey, log10_p: float = 0.0) -> Detection:
+    """The detection that found nothing."""
+    return Detection(
+        found=False,
+        payload=None,
+        log10_p=log10_p,
+        candidates=decision.N_MAX,
+        log10_odds=0.0,
+        geometry=None,
+        reason=reason,
+        scheme=NAME,
+        key_id=key.key_id,
+    )
+
+
+def _target_psnr(psnr: float | None, *, short_side: int) -> float:
+    """The asked or default PSNR, dB; raises InputError outside PSNR_RANGE."""
+    if psnr is None:
+        return DEFAULT_PSNR[short_side >= SMALL_SIDE]
+    low, high = PSNR_RANGE
+    if not low <= psnr <= high:  # also refuses NaN
+        raise InputError(f"PSNR {psnr} dB: expected {low:g} to {high:g} dB")
+    return float(psnr)
+
+
+def _tile_shift(key: WatermarkKey, payload: AssetId, nonce: bytes) -> tuple[int, int]:
+    """Where the tile starts, lattice steps: another place for every payload.
+
+    Without this, the average of many marked pictures would show the pattern (measured: 60 are enough).
+    """
+    rows, columns = key.stream(f"tile-fourier.1/shift/{payload.hex}/{nonce.hex()}", 2)
+    return int(rows % TILE), int(columns % TILE)
+
+
+def _resize_tile(tile: Image, side: int) -> Image:
+    """The tile at `side` px, continuous across its borders."""
+    if side == TILE:
+        return tile
+    ring = np.tile(tile, (3, 3))
+    resized: Image = cv2.resize(ring, (3 * side, 3 * side), interpolation=cv2.INTER_CUBIC)
+    return resized[side : 2 * side, side : 2 * side]
+
+
+def _margin(marked: Pixels, payload: AssetId, carrier: Carrier) -> float:
+    """The p-value bound, log10, that `detect` reports for these pixels; 0 if it would not read `payload`."""
+    luma, factor = lattice.reduce_luma(marked)
+    matrix = np.eye(2) / (lattice.native_tile(*marked.shape[:2]) * factor)
+    spectrum = lattice.fold(lattice.compute_residual(luma), matrix)
+    if spectrum is None:
+        return 0.0
+    (placement,) = lattice.locate(spectrum, matrix, carrier, turns=lattice.DIHEDRAL[:1])
+    reading = decision.read(placement.read(carrier), carrier=carrier)
+    return reading.log10_p if reading.value == payload.value and _sure(reading) else 0.0
+
+
+def _placements(
+    residual: Image, carrier: Carrier, *, factor: float, shape: tuple[int, int], search: Search
+) -> Iterator[lattice.Placement]:
+    """Geometries worth decoding, likeliest first; each stage is computed only when it is reached."""
+    native = lattice.native_tile(*shape)
+    yield from _strongest(
+        residual, carrier, [np.eye(2) / (native * factor)], turns=lattice.DIHEDRAL, keep=_NATIVE
+    )
+    exact = [np.eye(2) / (TILE * scale * factor) for scale in EXACT_SCALES if TILE * scale != native]
+    yield from _strongest(residual, carrier, exact, turns=lattice.UPRIGHT, keep=_EXACT)
+    if search == "quick":
+        return
+    spectrum = synchronise.compute_spectrum(residual)
+    for aspects, keep in (((1.0,), _SEARCH), (ASPECTS, _ASPECT)):
+        poses = synchronise.find_poses(spectrum, carrier.pilots, aspects=aspects, count=keep)
+        refined = (synchronise.refine(spectrum, pose.matrix(), carrier.pilots) for pose in poses)
+        matrices = [matrix for matrix in refined if matrix is not None]
+        yield from _strongest(residual, carrier, matrices, turns=lattice.HALF_TURN, keep=keep)
+
+
+def _strongest(
+    residual: Image, carrier: Carrier, matrices: list[Matrix], *, turns: tuple[Matrix, ...], keep: int
+) -> list[lattice.Placement]:
+    """The `keep` placements with the most coherent pilots, best first."""
+    found: list[lattice.Placement] = []
+    for matrix in matrices:
+        spectrum = lattice.fold(residual, matrix)
+        if spectrum is not None:
+            found += lattice.locate(spectrum, matrix, carrier, turns=turns)
+    found.sort(key=lambda placement: -placement.coherence)
+    return found[:keep]
