@@ -13,7 +13,7 @@ audit: $(READY)
 	@$(BIN)/assay audit $(ARGS); code=$$?; case $$code in 0|1|3) exit 0;; *) exit $$code;; esac
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: format lint types contracts test
 
@@ -30,7 +30,7 @@ contracts: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@status=0; for name in bias main; do $(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
+	@status=0; for name in generate verify bias; do $(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
 train: $(READY)
 	$(BIN)/assay train $(or $(FAMILY),all) $(ARGS)

@@ -75,6 +75,7 @@ def _image_row(image: GeneratedImage, published: Published, relative: str) -> di
         "height": height,
         "format": published.format,
         "psnr": published.psnr,
+        "pixels_sha256": hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         "status": str(Status.PASS),
         "reason": "",
     }
@@ -103,6 +104,7 @@ def generate_images(
     started = time.monotonic()
     record = run.record()
     secret, created = bytes.fromhex(record["asset_secret"]), datetime.fromisoformat(record["created"])
+    (run.path / "images").mkdir(exist_ok=True)
     done = run.done("images")
     planned = [
         (request, AssetId.derive(secret, f"{request.prompt.prompt_id}/{request.replicate}"))

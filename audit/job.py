@@ -209,7 +209,7 @@ def make_images(run: RunDirectory, plan: Plan) -> None:
                 "weights_digest": generator.weights_digest,
             },
             "identity": {"name": identity.name, "development": identity.is_development},
-            "watermark": {"scheme": DEFAULT, "key_id": key.key_id},
+            "watermark": {"scheme": DEFAULT.name, "key_id": key.key_id},
         }
     )
     with Ledger(home / LEDGER_FILE) as ledger:

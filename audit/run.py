@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -233,6 +233,8 @@ class RunDirectory:
             frame = frame.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
         write_atomically(self.path / f"{table}.parquet", _to_parquet(frame))
         shutil.rmtree(self.path / "parts" / table, ignore_errors=True)
+        with suppress(OSError):  # other tables have parts still
+            (self.path / "parts").rmdir()
         return frame
 
     def write_evidence(self, evidence: Evidence, *, room: str) -> None:

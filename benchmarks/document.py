@@ -63,7 +63,9 @@ def describe_machine() -> dict[str, object]:
     model = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
+        )
     return {
         "cpu": model,
         "cores": os.cpu_count(),
@@ -78,7 +80,9 @@ def _line(figure: Figure) -> str:
     bound += f"<= {figure.ceiling:g}" if figure.ceiling is not None else ""
     interval = f" [{figure.interval.low:.3f}, {figure.interval.high:.3f}]" if figure.interval else ""
     mark = "ok  " if figure.met else "MISS"
-    return f"{mark} {figure.name:<44} {figure.value:>10.4g} {figure.unit:<10}{interval} {bound}  {figure.note}"
+    return (
+        f"{mark} {figure.name:<44} {figure.value:>10.4g} {figure.unit:<10}{interval} {bound}  {figure.note}"
+    )
 
 
 def run_benchmark(name: str, measure: Callable[[], Iterable[Figure]]) -> int:
@@ -93,6 +97,11 @@ def run_benchmark(name: str, measure: Callable[[], Iterable[Figure]]) -> int:
         if not as_json:
             print(_line(figure), flush=True)
     if as_json:
-        document = {"benchmark": name, "machine": machine, "peers": [], "figures": [f.to_json() for f in figures]}
+        document = {
+            "benchmark": name,
+            "machine": machine,
+            "peers": [],
+            "figures": [f.to_json() for f in figures],
+        }
         print(json.dumps(document, indent=2))
     return 0 if all(figure.met for figure in figures) else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ ROOM_TITLES = {
     "detector": "Detector",
     "similarity": "Similarity",
 }
-_LINE = 108  # characters of a verdict line on a terminal
+_LINE = 100  # characters of a verdict line on a terminal
+_INDENT = " " * 13
 
 
 def write_out(text: str) -> None:
@@ -56,10 +58,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
 
 
-def _shorten(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
-
-
 def format_check(check: Check) -> str:
     """One check as one line."""
     return f"  {check.status:<13} {check.name:<28} {check.reason}"
@@ -78,7 +76,9 @@ def format_verdict(evidence: Mapping[str, Evidence]) -> str:
         head = f"{ROOM_TITLES.get(room, room):<12} {found.status.upper():<13}"
         lines.append(f"{head} {tally}")
         if found.checks:
-            lines.append(_shorten(f"             {_headline(found).reason}", _LINE))
+            lines += textwrap.wrap(
+                _headline(found).reason, _LINE, initial_indent=_INDENT, subsequent_indent=_INDENT
+            )
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="generate and mark images",
         description=(
             "Generates images with the embedded generator into a run directory and marks each one. Any image can "
-            "be made again alone, bit for bit, from the weights, its prompt and its seed: --prompt TEXT --image-seed N."
+            "be made again alone, bit for bit, from weights, prompt and seed: --prompt TEXT --image-seed N."
         ),
     )
     what = parser.add_mutually_exclusive_group()

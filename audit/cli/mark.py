@@ -108,9 +108,10 @@ class _Marker:
 
     def _refuse_marked(self, path: Path, pixels: Any) -> None:  # noqa: ANN401 - pixels, kept free of numpy here
         from audit.provenance.read import ManifestState, read_manifests
+        from audit.provenance.trust import load_trust
         from generator.marking.watermark.registry import DEFAULT
 
-        state = read_manifests(path).state
+        state = read_manifests(path, load_trust(None), with_crjson=False).state
         if state not in {ManifestState.ABSENT, ManifestState.UNSUPPORTED}:
             raise InputError(
                 f"{path}: carries Content Credentials ({state}); a marked copy would break them. "

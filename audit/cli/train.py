@@ -10,7 +10,7 @@ from typing import Any
 from audit.cli.common import note, write_out
 
 # In the order in which `all` trains them: each may read the weights of those before.
-FAMILIES = ("tokenizer", "autoregressive", "clip", "detector")
+FAMILIES = ("tokenizer", "autoregressive", "clip", "reader", "detector")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _recipes() -> Mapping[str, Callable[..., Any]]:
+    from audit.bias.reader_recipe import train_reader
     from audit.detector.recipe import train_embedded_detector
     from generator.recipes import train_autoregressive, train_tokenizer
     from generator.recipes_clip import train_clip
@@ -40,7 +41,10 @@ def _recipes() -> Mapping[str, Callable[..., Any]]:
         "tokenizer": train_tokenizer,
         "autoregressive": train_autoregressive,
         "clip": train_clip,
-        "detector": train_embedded_detector,
+        "reader": train_reader,
+        "detector": lambda folder, **options: train_embedded_detector(
+            folder, generator_folder=folder, **options
+        ),
     }
 
 
@@ -49,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
     recipes = _recipes()
     for family in FAMILIES if args.family == "all" else (args.family,):
         weights = recipes[family](args.out, device=args.device, log=note)
-        write_out(f"{args.out / family}.safetensors {weights.digest}")
+        write_out(f"{args.out / weights.card.family}.safetensors {weights.digest}")
     return 0

@@ -23,9 +23,9 @@ from generator.marking.identity import Identity
 from generator.marking.labels import build_xmp
 from generator.marking.ledger import Entry, Ledger
 from generator.marking.payload import AssetId
-from generator.marking.watermark.registry import DEFAULT
 from generator.marking.watermark.interface import Pixels, Scheme
 from generator.marking.watermark.keys import WatermarkKey
+from generator.marking.watermark.registry import DEFAULT
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """File name suffix -> format of what `publish` can write."""

@@ -24,9 +24,9 @@ from generator.marking.labels import LabelStatus, read_labels
 from generator.marking.ledger import Ledger
 from generator.marking.payload import AssetId
 from generator.marking.publish import FORMATS, Published, publish
-from generator.marking.watermark.registry import DEFAULT
 from generator.marking.watermark.interface import InsufficientCapacityError
 from generator.marking.watermark.keys import WatermarkKey
+from generator.marking.watermark.registry import DEFAULT
 
 CREATED = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
 PROMPT = "a portrait of an astronaut named Zanzibar-Quux"

@@ -285,9 +285,10 @@ def test_shift_differs_by_payload_and_nonce() -> None:
 
 def test_unmarked_pictures_and_wrong_keys_are_not_found() -> None:
     marked = SCHEME.embed(drawing(9), PAYLOAD, key=KEY).pixels
-    for seed in range(50):
+    pictures = [marked, *(make(seed, 160) for make in (drawing, texture) for seed in range(9))]
+    for seed in range(12):
         key = WatermarkKey(seed.to_bytes(32, "big"))
-        for picture in (marked, drawing(seed, 160), texture(seed, 160)):
+        for picture in pictures:
             result = SCHEME.detect(picture, key=key, search="quick")
             assert (result.found, result.payload, result.geometry) == (False, None, None)
             assert -6 < result.log10_p <= 0
@@ -316,7 +317,7 @@ def test_a_mark_that_is_nearly_gone_gives_no_wrong_identifier() -> None:
     marked = SCHEME.embed(texture(3), PAYLOAD, key=KEY).pixels.astype(float)
     rng = np.random.default_rng(0)
     present, read = 0, 0
-    for level in np.linspace(8, 60, 60):
+    for level in np.linspace(8, 60, 30):
         noisy = np.clip(marked + rng.normal(0, level, marked.shape), 0, 255).astype(np.uint8)
         result = SCHEME.detect(noisy, key=KEY, search="quick")
         assert result.payload in (None, PAYLOAD)
@@ -324,7 +325,7 @@ def test_a_mark_that_is_nearly_gone_gives_no_wrong_identifier() -> None:
         assert result.payload is not None or result.log10_odds < 3
         present += result.found
         read += result.payload is not None
-    assert 0 < read <= present < 60
+    assert 0 < read <= present < 30
 
 
 def test_saturated_pictures_are_marked_or_refused_never_marked_unreadably() -> None:
