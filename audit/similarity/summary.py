@@ -34,7 +34,8 @@ def summarise(rows: pd.DataFrame, images: pd.DataFrame, *, tracer: Tracer, embed
     checks = []
     broken = rows.loc[rows["status"] == str(Status.ERROR), "image_id"].nunique()
     if broken:
-        reason = f"{broken} images could not be traced; their rows say why."
+        total = rows["image_id"].nunique()
+        reason = f"{broken} of {total} images could not be traced; their rows say why."
         checks.append(Check("similarity.readable", Status.ERROR, reason, value=float(broken), unit="images"))
     if len(best):
         known = images.loc[images["image_id"].isin(best["image_id"]), "generator"].notna()

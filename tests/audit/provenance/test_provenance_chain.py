@@ -151,7 +151,8 @@ def test_depth_and_number_are_bounded() -> None:
     ],
 )
 def test_hostile_shapes_do_not_raise(entry: object) -> None:
-    walk_chain(report({"active": {"ingredients": [entry]}}))
+    chain = walk_chain(report({"active": {"ingredients": [entry]}}))
+    assert chain.breaking in {0, 1}
 
 
 def test_a_list_of_another_shape_is_no_clean_list() -> None:
