@@ -62,6 +62,15 @@ def run(args: argparse.Namespace) -> int:
     return exit_code(worst(statuses))
 
 
+def _anchor(trust_list: str) -> str:
+    """Whose anchor the engine's state rests on; its word "trusted" must not be taken for a trust list's."""
+    from audit.provenance.trust import DEVELOPMENT_LIST
+
+    if trust_list == DEVELOPMENT_LIST:
+        return "this machine's own development root, which nobody else has a reason to trust"
+    return trust_list
+
+
 def describe(layers: Layers) -> dict[str, Any]:
     """Every layer as JSON, each text safe to print."""
     from audit.provenance.checks_marks import asset_ids
@@ -71,6 +80,7 @@ def describe(layers: Layers) -> dict[str, Any]:
     content = {
         "content credentials": {
             "state": str(report.state),
+            "state rests on": _anchor(report.trust_list),
             "reason": report.reason,
             "address": report.remote_url,
             "validation": {

@@ -78,3 +78,12 @@ def test_marked_and_unreadable_files_are_refused_by_name(
 def test_certificate_without_key_is_a_usage_error(picture: Path, tmp_path: Path) -> None:
     words = ["mark", str(picture), "--out", str(tmp_path / "o"), "--generator", "x", "--certificate", "c.pem"]
     assert main(words) == 2
+
+
+def test_inspect_does_not_pass_a_development_identity_off_as_trusted(
+    capsys: pytest.CaptureFixture[str], picture: Path, tmp_path: Path
+) -> None:
+    _, rows = _mark(capsys, picture, out=tmp_path / "out")
+    main(["inspect", rows[0]["path"]])
+    out = capsys.readouterr().out
+    assert "state rests on: this machine's own development root" in out
