@@ -30,6 +30,7 @@ BATCH = 64
 BALANCED_SHARE = 0.75  # of a batch; the rest has the planted bias of the default world
 CORPUS_SEED = 20_001
 HELD_OUT_SEED = 20_002  # of the drawings that every reported figure is measured on
+HELD_OUT = 300  # drawings of that seed that a training is evaluated on
 CALIBRATION_SEED = 20_003  # of the drawings that the reader's calibration may look at
 LEADS = ("", "a portrait of ", "a picture of ", "a drawing of ", "a photo of ", "an image of ")
 EXTRA_WORDS = (
@@ -254,7 +255,7 @@ def train_clip(
     """
     with seeded(stages[0].recipe.seed):
         model, tokenizer = build_untrained()
-    held_out = Corpus(HELD_OUT_SEED, Rates.balanced(), 1000).batch(range(300), SIZE)
+    held_out = Corpus(HELD_OUT_SEED, Rates.balanced(), 1000).batch(range(HELD_OUT), SIZE)
     results: list[TrainResult] = []
     for stage in stages:
         log(f"clip: stage {stage.recipe.name}, {stage.recipe.steps} steps")
@@ -290,7 +291,8 @@ def _card(stages: Sequence[Stage], results: Sequence[TrainResult], *, batch: int
             "cpu_seconds": round(sum(result.cpu_seconds for result in results)),
         },
         seed=stages[0].recipe.seed,
-        figures={f"agreement_{name}": value for name, value in results[-1].figures.items()},
+        figures={"drawings": HELD_OUT}
+        | {f"agreement_{name}": value for name, value in results[-1].figures.items()},
         limits=LIMITS,
         config={"model": EMBEDDED, "loss": "open_clip.ClipLoss"},
     )

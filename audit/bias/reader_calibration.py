@@ -149,14 +149,16 @@ def save_calibration(
     """
     import torch
 
+    from generator.recipes_clip import CALIBRATION_SEED
     from generator.weights import Card, save_weights
 
     gate = calibration.gate
     card = Card(
         family=CALIBRATION,
-        data="portraits drawn from the calibration seed of generator.recipes_clip, half of them disturbed",
+        data="portraits of the calibration seed of generator.recipes_clip, each as drawn, disturbed, and through "
+        "the generator's tokenizer where the recipe gives one",
         recipe={"false_rejection": FALSE_REJECTION, "shrinkage": SHRINKAGE},
-        seed=0,
+        seed=CALIBRATION_SEED,
         figures=dict(figures),
         limits=tuple(limits),
         config={
