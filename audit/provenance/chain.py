@@ -87,11 +87,7 @@ def walk_chain(report: Manifests) -> Chain:
         report: of a file with a manifest; any other gives an empty chain.
     """
     trusted_now = _trusted_now(report)
-    findings = [
-        Finding(("found now",), code, False, _breaks(code))
-        for delta in report.deltas
-        for code in delta.failure
-    ]
+    findings = list(_found_now(report))
     cycles: list[tuple[str, ...]] = []
     missing: list[tuple[str, ...]] = []
     ingredients = with_manifest = depth = 0
@@ -135,6 +131,7 @@ def walk_chain(report: Manifests) -> Chain:
 
 
 def _found_now(report: Manifests) -> Iterator[Finding]:
+    """What this reading found about ingredients: failures, and signers that only a wrong list vouches for."""
     for delta in report.deltas:
         for code in delta.failure:
             yield Finding((), code, False, _breaks(code))

@@ -99,6 +99,16 @@ def test_no_other_list_vouches_for_the_signer_of_an_ingredient(list_name: str) -
     assert chain.open >= 1
 
 
+@pytest.mark.parametrize("list_name", [TIME_LIST, DEVELOPMENT_LIST])
+def test_a_wrong_voucher_is_named_though_nothing_was_recorded(list_name: str) -> None:
+    settled = _settled(list_name)
+    manifests = {"active": {"ingredients": [ingredient("p", "m")]}, "m": {}}
+    chain = walk_chain(report(manifests, deltas=settled.deltas, trust_list=SIGNER_LIST))
+    assert (chain.breaking, chain.open) == (0, 1)
+    assert chain.findings[0].code.code == "signingCredential.untrusted"
+    assert not chain.findings[0].is_recorded
+
+
 def test_a_development_identity_may_build_on_its_own_files() -> None:
     chain = walk_chain(_settled(DEVELOPMENT_LIST, active_list=DEVELOPMENT_LIST))
     assert (chain.breaking, chain.open) == (0, 0)
