@@ -13,7 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -316,11 +316,6 @@ def load_average(folder: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: no checkpoint there; start the training first")
     file = folder / json.loads(path.read_text(encoding="utf-8"))["file"]
     return _with_prefix(load_file(file), "average.")
-
-
-def shorten(recipe: Recipe, steps: int) -> Recipe:
-    """The same recipe with fewer (or more) steps: its warm-up keeps its share."""
-    return replace(recipe, steps=steps, warmup=max(1, recipe.warmup * steps // recipe.steps))
 
 
 def _due(step: int, every: int) -> bool:

@@ -7,7 +7,17 @@ import sys
 import time
 from pathlib import Path
 
-from audit.cli.common import add_run_options, format_verdict, note, overall, write_json, write_out
+from audit.cli.common import (
+    add_run_options,
+    format_verdict,
+    model_options,
+    note,
+    overall,
+    peak_memory,
+    resolve,
+    write_json,
+    write_out,
+)
 from audit.evidence import exit_code
 
 
@@ -37,19 +47,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the main job and print the one-screen verdict."""
-    from audit.job import Plan, audit_rooms, finish_report, make_images, open_run
-    from audit.rooms import RoomOptions
+    from audit.job import audit_rooms, finish_report, make_images
+    from audit.plan import Plan, finish_run, open_run
 
     started = time.monotonic()
-    images = str(args.images.resolve()) if args.images else None
-    plan = Plan(images, args.prompts, args.count, args.seed, f".{args.format}", args.clip)
+    plan = Plan(
+        images=resolve(args.images),
+        prompts=args.prompts,
+        count=args.count,
+        seed=args.seed,
+        suffix=f".{args.format}",
+        **model_options(args),
+    )
     directory = open_run(plan, out=args.out, argv=sys.argv)
     with directory.lock():
         make_images(directory, plan)
-        evidence = audit_rooms(
-            directory, plan.rooms, RoomOptions(plan.clip, args.trust), workers=args.workers
-        )
+        evidence = audit_rooms(directory, plan, plan.rooms, workers=args.workers)
         report = finish_report(directory)
+        finish_run(directory)
     status = overall(evidence)
     if args.json:
         rooms = {room: found.to_json() for room, found in evidence.items()}
@@ -58,5 +73,7 @@ def run(args: argparse.Namespace) -> int:
         write_out(f"\nAssay run {directory.path}: {status.upper()}\n")
         write_out(format_verdict(evidence))
         write_out(f"\nReport     {report}\nDashboard  assay dashboard {directory.path}")
-    note(f"Took {time.monotonic() - started:.0f} s.")
+    note(
+        f"Took {time.monotonic() - started:.0f} s; peak memory {peak_memory():.1f} GB in the largest process."
+    )
     return exit_code(status)

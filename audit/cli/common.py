@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -49,7 +50,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--clip",
-        default="assay-tiny",
         metavar="NAME:PRETRAINED",
         help="open_clip model for perceived attributes and descriptors; PRETRAINED is a tag or a local file",
     )
@@ -61,6 +61,23 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def format_check(check: Check) -> str:
     """One check as one line."""
     return f"  {check.status:<13} {check.name:<28} {check.reason}"
+
+
+def resolve(path: Path | None) -> str | None:
+    """An absolute path as a run record keeps it."""
+    return None if path is None else str(path.resolve())
+
+
+def model_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a plan that `add_run_options` offers."""
+    return {"trust": resolve(args.trust)} | ({"clip": args.clip} if args.clip else {})
+
+
+def peak_memory() -> float:
+    """Gigabytes (10^9 bytes) that this process or the largest of its workers held at most."""
+    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    return max(resource.getrusage(user).ru_maxrss for user in users) * unit / 1e9
 
 
 def _headline(evidence: Evidence) -> Check:

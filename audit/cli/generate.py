@@ -36,7 +36,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Generate, mark, and print the files made."""
-    from audit.job import Plan, make_images, open_run
+    from audit.job import make_images
+    from audit.plan import Plan, finish_run, open_run
     from generator.errors import InputError
 
     if args.image_seed is not None and (args.prompt is None or args.count != 1):
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     directory = open_run(plan, out=args.out, argv=sys.argv)
     with directory.lock():
         make_images(directory, plan)
+        finish_run(directory)
         images = directory.rows("images")
     if args.json:
         write_json({"run": str(directory.path), "images": images.to_dict("records")})

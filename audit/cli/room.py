@@ -6,7 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from audit.cli.common import add_run_options, format_check, note, write_json, write_out
+from audit.cli.common import (
+    add_run_options,
+    format_check,
+    model_options,
+    note,
+    resolve,
+    write_json,
+    write_out,
+)
 from audit.evidence import exit_code
 from generator.errors import InputError
 
@@ -25,23 +33,27 @@ def add_room_parser(
 
 def run(args: argparse.Namespace) -> int:
     """Audit one room and print its checks."""
-    from audit.job import Plan, audit_rooms, make_images, open_run
-    from audit.rooms import RoomOptions
+    from audit.job import audit_rooms, make_images
+    from audit.plan import Plan, finish_run, open_run
     from audit.run import RunDirectory
 
     path: Path = args.path
     if (path / "run.json").is_file():
-        if args.out is not None:
-            raise InputError(f"{path}: is a run directory and keeps its own results; leave --out away")
+        if args.out or args.clip or args.trust:
+            raise InputError(
+                f"{path}: is a run directory and keeps its own results, model and trust lists; leave --out, --clip "
+                f"and --trust away, or measure its pictures anew: {path / 'images'}"
+            )
         directory = RunDirectory.open(path)
         plan = Plan.from_json(directory.record()["config"])
     else:
-        plan = Plan(images=str(path.resolve()), clip=args.clip, rooms=(args.room,))
+        plan = Plan(images=resolve(path), rooms=(args.room,), **model_options(args))
         directory = open_run(plan, out=args.out, argv=sys.argv)
     with directory.lock():
         make_images(directory, plan)
-        options = RoomOptions(plan.clip, args.trust)
-        evidence = audit_rooms(directory, [args.room], options, workers=args.workers)[args.room]
+        evidence = audit_rooms(directory, plan, [args.room], workers=args.workers)[args.room]
+        if not (path / "run.json").is_file():
+            finish_run(directory)
     if args.json:
         write_json({"run": str(directory.path), **evidence.to_json()})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from audit.detector.calibration import Verdict
 from audit.detector.evaluation import compute_share
 from audit.detector.measuring import Classes
 from audit.detector.processing import Chain, draw_chain
-from audit.detector.scoring import Detector
+from audit.detector.scoring import FAMILY, Detector, build_detector
 from audit.detector.training import DETECTOR_RECIPE, Split, train_detector
 from audit.detector.world import (
     Maker,
@@ -26,7 +27,7 @@ from generator.interface import Generator
 from generator.portraits.corpus import Corpus, Rates
 from generator.portraits.draw import DRAWING_VERSION
 from generator.training import Recipe
-from generator.weights import Weights, load_weights
+from generator.weights import Weights, load_weights, save_weights
 
 COUNT = 4400  # images per class
 SPLIT = Split(training=2600, calibration=800)  # the last 1,000 test
@@ -77,7 +78,10 @@ def train_embedded_detector(
         f"reconstructions of other drawings (seed {SYNTHETIC_SEED}) by tokenizer {tokens.digest}, half made by "
         f"{generator.name} {generator.weights_digest} for captions of others. Half of each class is watermarked."
     )
-    return train_detector(folder, classes, split=SPLIT, data=data, recipe=recipe, device=device, log=log)
+    weights = train_detector(folder, classes, split=SPLIT, data=data, recipe=recipe, device=device, log=log)
+    log("detector: measuring on the generator as it is")
+    figures = dict(weights.card.figures) | measure_generator(build_detector(weights), generator)
+    return save_weights(FAMILY, weights.tensors, replace(weights.card, figures=figures), folder)
 
 
 def measure_generator(detector: Detector, generator: Generator, *, count: int = 400) -> dict[str, float]:
