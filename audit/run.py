@@ -11,7 +11,6 @@ was committed twice (killed between the merge and the clean-up) counts once: row
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -27,6 +26,7 @@ import pandas as pd
 
 from audit.evidence import Evidence
 from generator.errors import CannotCheckError, DiskFullError, InputError
+from generator.marking.files import is_disk_full, remove_partials, write_atomic
 
 SCHEMA_VERSION = 1
 TABLES = ("images", "provenance", "bias", "detector", "similarity")
@@ -40,7 +40,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_disk_full(error):
             raise DiskFullError(
                 f"{path}: no space left; everything committed before is kept. "
                 "Free some space and run the same command again: it goes on where it stopped"
@@ -54,17 +54,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         DiskFullError: the disk or quota is full; the old content is still there.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomic(path, data)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -159,7 +151,7 @@ class RunDirectory:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for writing.
+        """Hold the run for writing; what a killed writer left half-written is removed.
 
         Raises:
             InputError: another process writes this run.
@@ -173,6 +165,7 @@ class RunDirectory:
                 f"{self.path}: another process writes this run; wait for it or use another --out"
             ) from error
         try:
+            remove_partials(self.path)
             yield
         finally:
             handle.close()

@@ -6,10 +6,8 @@ that are not the ones its card describes. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from safetensors.torch import save as render_safetensors
 from torch import Tensor
 
 from generator.errors import DiskFullError, WeightsError
+from generator.marking.files import is_disk_full, write_atomic
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent / "weights"
 """Where the weights that ship with the generator live."""
@@ -144,16 +143,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         DiskFullError: the disk or quota is full; the old content is kept.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_atomic(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise DiskFullError(f"{path}: the disk is full; free {len(data)} bytes and run again") from error
         raise
 

@@ -1,4 +1,4 @@
-"""Complete files or none: the one way marking puts bytes on disk."""
+"""Complete files or none: the one way the project puts bytes on disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import os
 import secrets
 from pathlib import Path
+
+_PARTIAL = ".part"
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -19,7 +21,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises:
         OSError: as the system reports it; the temporary file is gone, the target untouched.
     """
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.part")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}{_PARTIAL}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as stream:
@@ -30,3 +32,12 @@ def write_atomic(path: Path, content: bytes) -> None:
     except BaseException:  # an interrupt, too, leaves nothing behind
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete what processes that were killed in the middle of `write_atomic` left below a folder.
+
+    Call it only while nobody else writes there.
+    """
+    for leftover in folder.rglob(f".*{_PARTIAL}"):
+        leftover.unlink(missing_ok=True)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from audit import run as run_module
 from audit.evidence import Check, Evidence, Status
 from audit.run import RunDirectory, write_atomically
 from generator.errors import CannotCheckError, DiskFullError, InputError
+from generator.marking import files
 
 WORKER = Path(__file__).with_name("crash_worker.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +95,19 @@ def test_second_writer_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_only(tmp_path: Path) -> None:
+    run = _new(tmp_path / "run")
+    (run.path / "images").mkdir()
+    leftover, kept = run.path / "images" / ".nurse-0001.png.0badc0de1234.part", run.path / "images" / "a.part"
+    leftover.write_bytes(b"half")
+    kept.write_bytes(b"not ours")
+    RunDirectory.open(run.path)
+    assert leftover.exists()  # a reader changes nothing
+    with run.lock():
+        assert not leftover.exists()
+    assert kept.exists()
+
+
 def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "table"
     write_atomically(target, b"old")
@@ -102,7 +115,7 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(run_module.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DiskFullError, match="run the same command again"):
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
