@@ -30,7 +30,7 @@ contracts: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@status=0; for name in generate verify bias; do $(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
+	@status=0; for name in generate verify signing recovery watermark bias; do $(BIN)/python -m benchmarks.$$name || status=1; done; exit $$status
 
 train: $(READY)
 	$(BIN)/assay train $(or $(FAMILY),all) $(ARGS)

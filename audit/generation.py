@@ -2,6 +2,9 @@
 
 Seeds and asset ids are derived from the run's own secrets, the prompt and the replicate, so that a run that was
 killed makes the very same images under the very same names when it goes on.
+
+An image that arrives from another system with Content Credentials keeps them: its bytes stay in `originals/` as they
+came, and the marked picture names them as its parent, in its own manifest.
 """
 
 from __future__ import annotations
@@ -10,22 +13,35 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from audit.engine import progress
 from audit.evidence import Status
-from audit.run import RunDirectory
-from generator.interface import GeneratedImage, Generator, Request
+from audit.run import RunDirectory, write_atomically
+from generator.errors import InputError
+from generator.interface import GeneratedImage, Generator, Refused, Request
+from generator.marking.credentials import carries_credentials
+from generator.marking.formats import media_type, suffix_of
 from generator.marking.identity import Identity
 from generator.marking.ledger import Ledger
+from generator.marking.manifest import PARENT, Disclosure, Ingredient
 from generator.marking.payload import AssetId
-from generator.marking.publish import Published, publish
+from generator.marking.publish import FORMATS, Published, publish
+from generator.marking.watermark.interface import InsufficientCapacityError
 from generator.marking.watermark.keys import WatermarkKey
+from generator.marking.watermark.registry import DEFAULT
 from generator.prompts import PromptSet
 
 BATCH = 32  # images committed together
+ORIGINALS = "originals"
+"""Folder of a run with what arrived from elsewhere, byte for byte."""
+
+ANY_MODEL = "c2pa.types.model"
+"""C2PA asset type of a model of which nothing more is known."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +60,40 @@ def image_seed(run_seed: int, *, prompt_id: str, replicate: int) -> int:
 
 
 def plan_requests(prompts: PromptSet, *, count: int, seed: int) -> list[Request]:
-    """`count` requests for each prompt, prompt by prompt."""
+    """As many requests for each prompt as it asks for, or else `count`, prompt by prompt."""
     return [
         Request(prompt, replicate, image_seed(seed, prompt_id=prompt.prompt_id, replicate=replicate))
         for prompt in prompts.prompts
-        for replicate in range(count)
+        for replicate in range(prompt.count or count)
     ]
 
 
-def _file_name(request: Request, suffix: str) -> str:
-    return f"images/{request.prompt.prompt_id}-{request.replicate:04d}{suffix}"
+def _request_columns(request: Request, asset_id: AssetId) -> dict[str, Any]:
+    prompt = request.prompt
+    return {
+        "image_id": asset_id.hex,
+        "prompt_id": prompt.prompt_id,
+        "prompt": prompt.text,
+        "language": prompt.language,
+        "slots": json.dumps(prompt.slots, ensure_ascii=False),
+        "metadata": json.dumps(prompt.metadata, ensure_ascii=False),
+        "replicate": request.replicate,
+    }
 
 
-def _image_row(image: GeneratedImage, published: Published, relative: str) -> dict[str, Any]:
-    request = image.request
+def _image_row(image: GeneratedImage, published: Published, *, path: str, original: str) -> dict[str, Any]:
     height, width = image.pixels.shape[:2]
     return {
-        "image_id": published.asset_id.hex,
-        "path": relative,
+        **_request_columns(image.request, published.asset_id),
+        "path": path,
         "sha256": published.sha256,
-        "prompt_id": request.prompt.prompt_id,
-        "prompt": request.prompt.text,
-        "slots": json.dumps(request.prompt.slots, ensure_ascii=False),
-        "replicate": request.replicate,
-        "seed": str(request.seed),
+        "steered_prompt": image.steered_prompt,
+        "steering": json.dumps(image.steering, ensure_ascii=False),
+        "seed": str(image.request.seed) if image.seeded else None,
         "generator": image.generator,
         "weights_digest": image.weights_digest,
         "unknown_words": " ".join(image.unknown_words),
+        "original": original,
         "width": width,
         "height": height,
         "format": published.format,
@@ -79,6 +102,111 @@ def _image_row(image: GeneratedImage, published: Published, relative: str) -> di
         "status": str(Status.PASS),
         "reason": "",
     }
+
+
+def _refused_row(refused: Refused, asset_id: AssetId, *, path: str) -> dict[str, Any]:
+    """The row of a request without an image; its path leads to no file."""
+    return {
+        **_request_columns(refused.request, asset_id),
+        "path": path,
+        "sha256": "",
+        "steered_prompt": "",
+        "steering": "{}",
+        "seed": None,
+        "generator": None,
+        "weights_digest": None,
+        "unknown_words": "",
+        "original": "",
+        "width": 0,
+        "height": 0,
+        "format": "",
+        "psnr": None,
+        "pixels_sha256": "",
+        "status": str(Status.ERROR),
+        "reason": refused.reason,
+    }
+
+
+@dataclass(frozen=True)
+class _Publisher:
+    """Publishes the answers of one run's generator, one after another."""
+
+    run: RunDirectory
+    marking: Marking
+    created: datetime
+    suffix: str
+
+    def enter(self, answer: GeneratedImage | Refused, asset_id: AssetId) -> dict[str, Any]:
+        """Mark and write an image and return its row; a request without an image has a row that says why."""
+        stem = f"{answer.request.prompt.prompt_id}-{answer.request.replicate:04d}"
+        path = f"images/{stem}{self.suffix or '.png'}"
+        if isinstance(answer, Refused):
+            return _refused_row(answer, asset_id, path=path)
+        try:
+            if answer.original is not None:
+                return self._enter_foreign(answer, answer.original, stem, asset_id)
+            return _image_row(answer, self._publish(answer, path, asset_id), path=path, original="")
+        except InputError as error:
+            if answer.original is None and not isinstance(error, InsufficientCapacityError):
+                raise  # about the run; anything else is about this one picture
+            return _refused_row(Refused(answer.request, str(error)), asset_id, path=path)
+
+    def _enter_foreign(
+        self, image: GeneratedImage, original: Path, stem: str, asset_id: AssetId
+    ) -> dict[str, Any]:
+        """Publish an image of another system; the credentials it came with become those of our parent."""
+        if DEFAULT.detect(image.pixels, key=self.marking.key, search="quick").found:
+            raise InputError(f"{original.name}: carries our watermark already; enter the unmarked original")
+        mime = _media_type(original)
+        own = suffix_of(mime) if mime else ""
+        path = f"images/{stem}{self.suffix or (own if own in FORMATS else '.png')}"
+        kept = original
+        parents: tuple[Ingredient, ...] = ()
+        if mime and carries_credentials(original, mime):
+            kept = self._keep(original, stem)
+            parents = (Ingredient(f"original{own}", kept, mime, PARENT),)
+        disclosure = Disclosure(model_type=ANY_MODEL)
+        published = self._publish(image, path, asset_id, disclosure=disclosure, ingredients=parents)
+        where = kept.relative_to(self.run.path) if kept.is_relative_to(self.run.path) else kept
+        return _image_row(image, published, path=path, original=where.as_posix())
+
+    def _publish(
+        self,
+        image: GeneratedImage,
+        path: str,
+        asset_id: AssetId,
+        *,
+        disclosure: Disclosure = Disclosure(),  # noqa: B008 - frozen
+        ingredients: tuple[Ingredient, ...] = (),
+    ) -> Published:
+        return publish(
+            image,
+            self.run.path / path,
+            asset_id=asset_id,
+            identity=self.marking.identity,
+            ledger=self.marking.ledger,
+            key=self.marking.key,
+            created=self.created,
+            disclosure=disclosure,
+            ingredients=ingredients,
+        )
+
+    def _keep(self, original: Path, stem: str) -> Path:
+        """The original's bytes inside the run, as they came."""
+        folder = self.run.path / ORIGINALS
+        if original.is_relative_to(folder):
+            return original
+        kept = folder / f"{stem}{original.suffix.lower()}"
+        write_atomically(kept, original.read_bytes())
+        return kept
+
+
+def _media_type(path: Path) -> str:
+    """Media type of a picture; empty for a kind that holds no credentials."""
+    try:
+        return media_type(path)
+    except InputError:
+        return ""
 
 
 def generate_images(
@@ -96,39 +224,34 @@ def generate_images(
         requests: what to make.
         generator: makes the pixels.
         marking: what they are marked with.
-        suffix: ".png", ".jpg" or ".webp".
+        suffix: ".png", ".jpg" or ".webp"; empty leaves images of another system in the format they arrive in.
 
     Raises:
+        InputError: the generator or the folder cannot be used; what is wrong with one picture becomes its row.
         DiskFullError: no space; the batches committed before are kept.
     """
     started = time.monotonic()
     record = run.record()
     secret, created = bytes.fromhex(record["asset_secret"]), datetime.fromisoformat(record["created"])
     (run.path / "images").mkdir(exist_ok=True)
+    (run.path / ORIGINALS).mkdir(exist_ok=True)
     done = run.done("images")
     planned = [
         (request, AssetId.derive(secret, f"{request.prompt.prompt_id}/{request.replicate}"))
         for request in requests
     ]
     waiting = [(request, asset_id) for request, asset_id in planned if asset_id.hex not in done]
+    publisher = _Publisher(run, marking, created, suffix)
     with progress(len(planned), label="Generate and mark", done=len(planned) - len(waiting)) as bar:
         for start in range(0, len(waiting), BATCH):
             batch = waiting[start : start + BATCH]
             rows = []
-            images = generator.generate([request for request, _ in batch])
-            for (request, asset_id), image in zip(batch, images, strict=True):
-                relative = _file_name(request, suffix)
-                published = publish(
-                    image,
-                    run.path / relative,
-                    asset_id=asset_id,
-                    identity=marking.identity,
-                    ledger=marking.ledger,
-                    key=marking.key,
-                    created=created,
-                )
-                rows.append(_image_row(image, published, relative))
+            answers = generator.generate([request for request, _ in batch])
+            for (_, asset_id), answer in zip(batch, answers, strict=True):
+                rows.append(publisher.enter(answer, asset_id))
                 bar.update()
             run.append("images", rows)
+    with suppress(OSError):  # nothing arrived from elsewhere
+        (run.path / ORIGINALS).rmdir()
     run.finish_table("images", order=[asset_id.hex for _, asset_id in planned])
     run.finish_stage("generate", seconds=time.monotonic() - started)

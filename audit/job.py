@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from audit.engine import audit
 from audit.evidence import Evidence
-from audit.generation import Marking, generate_images, plan_requests
+from audit.generation import ORIGINALS, Marking, generate_images, plan_requests
 from audit.intake import collect_folder, run_items
 from audit.plan import Plan, prompt_set
 from audit.rooms import ROOMS, RoomOptions, build_room
@@ -21,12 +21,14 @@ from generator.marking.identity import assay_home, development_identity
 from generator.marking.ledger import LEDGER_FILE, Ledger
 from generator.marking.watermark.keys import load_or_create_key
 from generator.marking.watermark.registry import DEFAULT
+from generator.sources import Loaded, load_source
+from generator.steering import Steered, SteeredGenerator, count_values, plan_steering
+from generator.steering_targets import EMBEDDED, check_targets, load_lexicon, parse_fair, parse_steer
 
-if TYPE_CHECKING:
-    from generator.embedded import EmbeddedGenerator
 
-
-def _requests(plan: Plan) -> list[Request]:
+def _requests(plan: Plan, loaded: Loaded) -> list[Request]:
+    if loaded.requests:
+        return list(loaded.requests)
     if plan.count < 1:
         raise InputError(f"--count {plan.count}: at least one image a prompt is needed")
     prompts = prompt_set(plan)
@@ -35,20 +37,53 @@ def _requests(plan: Plan) -> list[Request]:
     return plan_requests(prompts, count=plan.count, seed=plan.seed)
 
 
-def _warn_unknown_words(run: RunDirectory, generator: EmbeddedGenerator, requests: Sequence[Request]) -> None:
-    unknown = {request.prompt.prompt_id: generator.unknown_words(request.prompt.text) for request in requests}
-    named = {prompt_id: list(words) for prompt_id, words in unknown.items() if words}
+def _plan_steering(plan: Plan, requests: Sequence[Request]) -> dict[tuple[str, int], Steered]:
+    if not plan.steer and not plan.fair:
+        return {}
+    if plan.source.kind == "folder":
+        raise InputError(f"{plan.source.spec}: these images are made; --steer and --fair come too late")
+    lexicon = load_lexicon(Path(plan.traits)) if plan.traits else EMBEDDED
+    targets = [parse_steer(text, lexicon=lexicon) for text in plan.steer]
+    targets += [target for text in plan.fair for target in parse_fair(text, lexicon=lexicon)]
+    return plan_steering(requests, check_targets(targets), lexicon=lexicon, seed=plan.seed)
+
+
+def _check_prompts(
+    run: RunDirectory, loaded: Loaded, requests: Sequence[Request], steered: Mapping[tuple[str, int], Steered]
+) -> None:
+    """Refuse what would not be read whole, and name the words that are not known."""
+    texts = {request.prompt.prompt_id: request.prompt.text for request in requests}
+    for text in {*texts.values(), *(given.text for given in steered.values())}:
+        loaded.check_prompt(text)
+    unknown = {prompt_id: list(loaded.unknown_words(text)) for prompt_id, text in texts.items()}
+    named = {prompt_id: words for prompt_id, words in unknown.items() if words}
     for prompt_id, words in named.items():
         sys.stderr.write(f"Prompt {prompt_id}: the generator does not know {', '.join(words)}\n")
     run.update({"unknown_words": named})
 
 
-def make_images(run: RunDirectory, plan: Plan) -> None:
+def _describe(loaded: Loaded) -> dict[str, Any]:
+    generator = loaded.generator
+    return {
+        "name": generator.name,
+        "version": generator.version,
+        "weights_digest": generator.weights_digest,
+        "in_generation_mark": loaded.in_generation_mark,
+    }
+
+
+def make_images(run: RunDirectory, plan: Plan, *, online: bool = False) -> None:
     """Fill the images table: generate, mark and write what was asked for, or enter a foreign folder.
 
+    Args:
+        run: locked by the caller.
+        plan: of the run.
+        online: allow a model to be downloaded.
+
     Raises:
-        InputError: the prompts or the folder cannot be used.
-        WeightsError: the generator's weights are missing or damaged.
+        InputError: the prompts, the generator or the folder cannot be used, or the generator is not the one that this
+            run began with.
+        CannotCheckError: a generator cannot be loaded, or a service gave no usable answer.
         DiskFullError: no space; what was committed is kept.
     """
     if plan.images is not None:
@@ -57,24 +92,27 @@ def make_images(run: RunDirectory, plan: Plan) -> None:
         return
     if run.finished("generate"):
         return
-    requests = _requests(plan)
-    from generator.embedded import EmbeddedGenerator
-
-    generator = EmbeddedGenerator.load()
-    _warn_unknown_words(run, generator, requests)
+    record = run.record()
+    loaded = load_source(plan.source, store=run.path / ORIGINALS, run_id=record["run_id"], online=online)
+    made_by = _describe(loaded)
+    if record.get("generator", made_by) != made_by:
+        raise InputError(
+            f"{run.path}: began with {record['generator']}, the generator is now {made_by}; choose another --out"
+        )
+    requests = _requests(plan, loaded)
+    steered = _plan_steering(plan, requests)
+    _check_prompts(run, loaded, requests, steered)
     home = assay_home()
     identity, key = development_identity(), load_or_create_key(home)
     run.update(
         {
-            "generator": {
-                "name": generator.name,
-                "version": generator.version,
-                "weights_digest": generator.weights_digest,
-            },
+            "generator": made_by,
             "identity": {"name": identity.name, "development": identity.is_development},
             "watermark": {"scheme": DEFAULT.name, "key_id": key.key_id},
+            "steering": count_values(steered),
         }
     )
+    generator = SteeredGenerator(loaded.generator, steered) if steered else loaded.generator
     with Ledger(home / LEDGER_FILE) as ledger:
         marking = Marking(identity, key, ledger)
         generate_images(run, requests, generator=generator, marking=marking, suffix=plan.suffix)
@@ -88,7 +126,7 @@ def audit_rooms(
     A room is built when its turn comes and let go afterwards, so that only one model is in memory at a time.
     """
     items = run_items(run)
-    options = RoomOptions(plan.clip, Path(plan.trust) if plan.trust else None)
+    options = RoomOptions(plan.clip, Path(plan.trust) if plan.trust else None, plan.bias)
     for name in rooms:
         if not run.finished(name):
             audit(build_room(name, options), run, items, workers=workers)

@@ -13,16 +13,17 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from audit.rooms import EMBEDDED_CLIP, ROOMS
+from audit.rooms import EMBEDDED_CLIP, ROOMS, reader_files
 from audit.run import RunDirectory, now
 from generator.errors import CannotCheckError, InputError
 from generator.interface import Prompt
 from generator.prompts import PromptSet, load_prompts
+from generator.sources import Source, digest_file, source_digests
 
 PACKAGES = (
     "assay-audit",
@@ -44,12 +45,17 @@ class Plan:
         prompts: name of a shipped prompt set or path of a file; unused with `images` or `prompt`.
         count: images a prompt.
         seed: of the run; the seeds of its images are derived from it.
-        suffix: file type of generated images.
+        suffix: file type of generated images; empty leaves those of another system as they arrive.
         clip: name of the CLIP model for perceived attributes and descriptors.
         rooms: which audits run.
         prompt: one prompt instead of a set.
         image_seed: seed of the one image to make again, with `prompt`.
         trust: folder or file of PEM trust lists for signers; None trusts nobody.
+        source: what makes the images; unused with `images`.
+        steer: shares of traits to put into prompts, as `generator.steering_targets.parse_steer` reads them.
+        fair: target distributions, as `parse_fair` reads them.
+        traits: file of the words for `steer` and `fair`; None takes those of the embedded world.
+        bias: how perceived attributes are read, see `audit.bias.options.ReaderOptions`; empty: as it ships.
     """
 
     images: str | None = None
@@ -62,10 +68,16 @@ class Plan:
     prompt: str | None = None
     image_seed: int | None = None
     trust: str | None = None
+    source: Source = Source()
+    steer: tuple[str, ...] = ()
+    fair: tuple[str, ...] = ()
+    traits: str | None = None
+    bias: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the run record."""
-        return {**asdict(self), "rooms": list(self.rooms)}
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples as the lists they will be
+        return document
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
@@ -75,7 +87,8 @@ class Plan:
             CannotCheckError: the record was written by another version.
         """
         try:
-            return cls(**{**data, "rooms": tuple(data["rooms"])})
+            lists = {name: tuple(data[name]) for name in ("rooms", "steer", "fair")}
+            return cls(**{**data, **lists, "source": Source.from_json(data["source"])})
         except (KeyError, TypeError) as error:
             raise CannotCheckError(f"run.json: config is not one of this version ({error})") from error
 
@@ -97,7 +110,15 @@ def input_digests(plan: Plan) -> dict[str, str]:
     for card in sorted((resources.files("generator") / "weights").iterdir(), key=lambda path: path.name):
         if card.name.endswith(".json"):
             digests[card.name.removesuffix(".json")] = str(json.loads(card.read_text("utf-8")).get("digest"))
-    if plan.images is None:
+    if plan.bias:
+        digests |= {f"bias {path.name}": digest_file(path) for path in reader_files(plan.bias)}
+    if plan.images is not None:
+        return digests
+    digests |= source_digests(plan.source)
+    if plan.traits:
+        digests["traits"] = digest_file(Path(plan.traits))
+    digests |= {f"fair {text}": digest_file(Path(text)) for text in plan.fair if "=" not in text}
+    if plan.source.kind != "folder":
         text = json.dumps([asdict(prompt) for prompt in prompt_set(plan).prompts], sort_keys=True)
         digests["prompts"] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return digests

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from audit.engine import Module
 from generator.errors import InputError
@@ -19,10 +20,12 @@ class RoomOptions:
     Attributes:
         clip: open_clip model for perceived attributes and descriptors.
         trust: folder or file of PEM trust lists for signers; None trusts nobody.
+        bias: how perceived attributes are read, see `audit.bias.options.ReaderOptions`.
     """
 
     clip: str = EMBEDDED_CLIP
     trust: Path | None = None
+    bias: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _provenance(options: RoomOptions) -> Module:
@@ -33,8 +36,20 @@ def _provenance(options: RoomOptions) -> Module:
 
 def _bias(options: RoomOptions) -> Module:
     from audit.bias.module import build_module
+    from audit.bias.options import ReaderOptions, build_source
 
-    return build_module(clip=options.clip)
+    return build_module(source=build_source(ReaderOptions.from_json(options.bias), clip=options.clip))
+
+
+def reader_files(bias: Mapping[str, Any]) -> list[Path]:
+    """Files that a run's readings depend on.
+
+    Raises:
+        CannotCheckError: the options were written by another version.
+    """
+    from audit.bias.options import ReaderOptions
+
+    return ReaderOptions.from_json(bias).files()
 
 
 def _detector(_: RoomOptions) -> Module:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -89,19 +89,35 @@ def run_benchmark(name: str, measure: Callable[[], Iterable[Figure]]) -> int:
     """Measure, print a table (or with --json one document), and return 1 when a bound is missed."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    as_json = parser.parse_args().json
+    return print_figures(name, measure(), as_json=parser.parse_args().json)
+
+
+def print_figures(
+    name: str, figures: Iterable[Figure], *, as_json: bool, peers: Sequence[Mapping[str, object]] = ()
+) -> int:
+    """Print figures as they are measured, or with `as_json` one document at the end.
+
+    Args:
+        name: of the benchmark.
+        figures: measured while they are taken.
+        as_json: one JSON document in place of the table.
+        peers: what other tools reach; read after the last figure, so that it may grow with them.
+
+    Returns:
+        Exit code: 1 when a bound is missed.
+    """
     machine = describe_machine()
-    figures = []
-    for figure in measure():
-        figures.append(figure)
+    measured = []
+    for figure in figures:
+        measured.append(figure)
         if not as_json:
             print(_line(figure), flush=True)
     if as_json:
         document = {
             "benchmark": name,
             "machine": machine,
-            "peers": [],
-            "figures": [f.to_json() for f in figures],
+            "peers": list(peers),
+            "figures": [figure.to_json() for figure in measured],
         }
         print(json.dumps(document, indent=2))
-    return 0 if all(figure.met for figure in figures) else 1
+    return 0 if all(figure.met for figure in measured) else 1

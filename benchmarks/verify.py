@@ -1,4 +1,4 @@
-"""Verification: cold start, and the official rubric on what we publish.
+"""Verification: cold start, rubric, files of others, attacks, one-byte changes, speed and memory.
 
 python -m benchmarks.verify [--json]
 """
@@ -6,19 +6,29 @@ python -m benchmarks.verify [--json]
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audit.evidence import Status
+from audit.provenance.gather import Setup, examine
 from audit.provenance.read import read_manifests
 from audit.provenance.rubric import IDS, evaluate_rubric
 from audit.provenance.trust import load_trust
+from audit.provenance.verdict import judge
+from benchmarks.attack_matrix import Kit, cases
 from benchmarks.document import Figure, run_benchmark
+from benchmarks.forgeries import picture, sign
+from benchmarks.verify_corpus import EXPECTED, corpus_setup, parts_of
+from benchmarks.verify_mutations import Mutant, mutate
+from benchmarks.verify_speed import memory, overhead, throughput
 from generator.interface import GeneratedImage, Prompt, Request
 from generator.marking.identity import assay_home, development_identity
 from generator.marking.ledger import LEDGER_FILE, Ledger
@@ -28,6 +38,8 @@ from generator.marking.watermark.keys import load_or_create_key
 from generator.portraits import Corpus, Rates
 
 REPEATS = 7
+MUTATIONS = 20_000
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "c2pa"
 HEAVY = ("torch", "streamlit", "pandas", "pyarrow", "sklearn")
 
 
@@ -68,19 +80,75 @@ def _cold_start(path: Path) -> tuple[float, str]:
     return statistics.median(seconds), heavy
 
 
+def _corpus() -> Iterator[Figure]:
+    """Files signed by others, where the development data are there."""
+    if not CORPUS.is_dir():
+        return
+    setup = corpus_setup(CORPUS)
+    met = sum(parts_of(CORPUS / name, setup) == row for name, row in EXPECTED.items())
+    yield Figure("verify.corpus", 100 * met / len(EXPECTED), "%", floor=100, note=f"{len(EXPECTED)} files")
+
+
+def _attacks(folder: Path, kit: Kit) -> Iterator[Figure]:
+    setup = Setup(trust=kit.trust, search="off")
+    path = folder / "attack"
+    kinds, passed, slowest = 0, [], 0.0
+    for case in cases(kit):
+        kinds += 1
+        path.write_bytes(case.data)
+        started = time.process_time()
+        evidence = judge(examine(path, setup, with_crjson=False))
+        slowest = max(slowest, time.process_time() - started)
+        if evidence.status is Status.PASS or evidence.find("verdict").value not in case.words:
+            passed.append(case.name)
+    yield Figure("verify.attacks", kinds, "kinds", floor=40)
+    yield Figure("verify.attacks_missed", len(passed), "kinds", ceiling=0, note=", ".join(passed) or "none")
+    yield Figure("verify.attack_slowest", slowest, "s", ceiling=2, note="processor time")
+
+
+def _mutations(kit: Kit) -> Iterator[Figure]:
+    counts: Counter[str] = Counter()
+    channels: Counter[str] = Counter()
+    for kind, mime in (("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")):
+        signed = sign(picture(kind, side=24), kit.leaf, mime=mime)
+        rng = random.Random(f"mutations of {kind}")
+        for _ in range(MUTATIONS // 3 + 1):
+            outcome = mutate(signed, Mutant(rng.randrange(len(signed)), rng.randrange(1, 256)), kit.trust)
+            counts[outcome.kind] += 1
+            channels[outcome.channel] += outcome.kind == "unsigned"
+    named = ", ".join(f"{name} {count}" for name, count in channels.most_common() if count)
+    yield Figure("verify.mutations", counts.total(), "files", floor=MUTATIONS, note=f"unsigned: {named}")
+    yield Figure("verify.mutations_accepted", counts["accepted"], "files", ceiling=0)
+
+
 def measure() -> Iterator[Figure]:
     """All figures, with keys and ledger of their own."""
     with tempfile.TemporaryDirectory() as name:
         os.environ["ASSAY_HOME"] = f"{name}/home"
-        (Path(name) / "home").mkdir()
-        paths = _publish(Path(name))
-        seconds, heavy = _cold_start(paths[".jpg"])
-        yield Figure("verify.cold_start_jpeg", seconds, "s", ceiling=0.6, note=f"median of {REPEATS}, wall")
-        yield Figure("verify.heavy_imports", len(heavy.split()), "modules", ceiling=0, note=heavy or "none")
-        for suffix, path in paths.items():
-            report = read_manifests(path, load_trust(None))
-            passed = sum(statement.passed for statement in evaluate_rubric(report.crjson))
-            yield Figure(f"publish.rubric_{suffix[1:]}", passed, "statements", floor=len(IDS))
+        kit = Kit()
+        for figures in (
+            _published(name),
+            _corpus(),
+            _attacks(Path(name), kit),
+            _mutations(kit),
+            overhead(Path(name), kit),
+            throughput(Path(name), kit),
+            memory(Path(name), kit),
+        ):
+            yield from figures
+
+
+def _published(name: str) -> Iterator[Figure]:
+    """Cold start and rubric on what we publish ourselves."""
+    (Path(name) / "home").mkdir()
+    paths = _publish(Path(name))
+    seconds, heavy = _cold_start(paths[".jpg"])
+    yield Figure("verify.cold_start_jpeg", seconds, "s", ceiling=0.6, note=f"median of {REPEATS}, wall")
+    yield Figure("verify.heavy_imports", len(heavy.split()), "modules", ceiling=0, note=heavy or "none")
+    for suffix, path in paths.items():
+        report = read_manifests(path, load_trust(None))
+        passed = sum(statement.passed for statement in evaluate_rubric(report.crjson))
+        yield Figure(f"publish.rubric_{suffix[1:]}", passed, "statements", floor=len(IDS))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def main() -> None:
             "Rooms": [
                 st.Page("screens/provenance.py", title="Provenance", icon=":material/badge:"),
                 st.Page("screens/bias.py", title="Bias", icon=":material/balance:"),
+                st.Page("screens/labelling.py", title="Labelling", icon=":material/label:"),
                 st.Page("screens/detector.py", title="Detector", icon=":material/troubleshoot:"),
                 st.Page(
                     "screens/similarity.py", title="Tracing", icon=":material/compare:", url_path="tracing"

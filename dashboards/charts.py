@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.evidence import Check, Status
+from audit.report.distributions import density
 from audit.report.numbers import is_percent
 from audit.report.rooms import label_of
 from audit.report.shares import AttributeShares
@@ -144,7 +145,6 @@ def group_chart(shares: AttributeShares, *, width: int = 860) -> alt.FacetChart:
     """
     prompts = list(dict.fromkeys(shares.table["prompt_id"]))[:MAX_ROWS]
     rows = shares.table[shares.table["prompt_id"].isin(prompts) & (shares.table["of"] > 0)]
-    rows = rows.assign(reference=rows["group"].map(dict(shares.reference)))
     base = alt.Chart(rows).encode(y=alt.Y("prompt_id:N", sort=prompts, axis=_label_axis(), scale=_BAND))
     tip = ["prompt_id:N", "group:N", "of:Q", alt.Tooltip("share:Q", format=".1%")]
     bars = base.mark_rule(color=BLUE, strokeWidth=2.5).encode(
@@ -152,11 +152,55 @@ def group_chart(shares: AttributeShares, *, width: int = 860) -> alt.FacetChart:
     )
     dots = base.mark_point(color=BLUE, filled=True, size=60, opacity=1).encode(x="share:Q", tooltip=tip)
     line = alt.Chart(rows).mark_rule(color=ORANGE, strokeDash=[5, 4], strokeWidth=1.5).encode(x="reference:Q")
+    if rows.groupby("group")["reference"].nunique().gt(1).any():  # each prompt has a reference of its own
+        line = base.mark_tick(color=ORANGE, thickness=2.5, height=16).encode(x="reference:Q")
     each = max(width // max(len(shares.groups), 1) - 40, 120)
     header = alt.Header(title=None, labelFontWeight=600, labelFontSize=13)
     layers: alt.LayerChart = (line + bars + dots).properties(width=each, height=alt.Step(22))
     column = alt.Column("group:N", sort=list(shares.groups), header=header)
     return layers.facet(column=column, spacing=22)
+
+
+def ridge_chart(
+    shares: Mapping[str, NDArray[np.float64]], *, reference: Mapping[str, float]
+) -> alt.FacetChart:
+    """One ridge a group: how the shares of single prompts are spread, with the reference as a dashed line.
+
+    Args:
+        shares: group -> float64 (prompts,), 0 to 1.
+        reference: group -> share.
+    """
+    grid = np.linspace(0.0, 1.0, 101)
+    rows = pd.concat(
+        pd.DataFrame(
+            {"group": group, "share": grid, "density": density(values, grid), "reference": reference[group]}
+        )
+        for group, values in shares.items()
+    )
+    base = alt.Chart(rows)
+    area = base.mark_area(color=BLUE, opacity=0.45, line={"color": BLUE}).encode(
+        x=alt.X("share:Q", axis=_percent_axis(), scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("density:Q", axis=None),
+    )
+    line = base.mark_rule(color=ORANGE, strokeDash=[5, 4], strokeWidth=1.5).encode(x="reference:Q")
+    layers: alt.LayerChart = (area + line).properties(width=700, height=56)
+    header = alt.Header(title=None, labelAngle=0, labelAlign="left", labelFontWeight=600)
+    return layers.facet(row=alt.Row("group:N", sort=list(shares), header=header), spacing=6)
+
+
+def tone_chart(counts: Mapping[str, int], *, colours: Mapping[str, str]) -> alt.Chart:
+    """One bar a tone of the Monk scale in its own colour, the number in the label; grey for what has no colour.
+
+    Args:
+        counts: tone -> faces, "undetermined" too.
+        colours: tone -> "#rrggbb".
+    """
+    total = max(sum(counts.values()), 1)
+    labels = [f"{tone}: {number} ({100 * number / total:.1f} %)" for tone, number in counts.items()]
+    fills = [colours.get(tone, STATUS_COLOURS[Status.SKIPPED]) for tone in counts]
+    rows = pd.DataFrame({"said": labels, "count": list(counts.values()), "fill": fills})
+    chart = _bars(rows, labels=labels, value="count:Q", longest=max(counts.values(), default=1))
+    return chart.encode(color=alt.Color("fill:N", scale=None)).configure_mark(stroke="#888888", strokeWidth=1)
 
 
 def histogram(

@@ -101,9 +101,17 @@ def show_problems(contents: Contents) -> None:
 def open_room(room: str) -> Evidence | None:
     """Head of a room's page: title, question, status and reason; None when there is nothing more to show."""
     words = ROOM_WORDS[room]
-    contents = load_contents(current_run())
     st.title(words.title)
     st.markdown(words.question)
+    evidence = find_evidence(room)
+    if evidence is not None:
+        st.markdown(f"{chip(evidence.status)} {plain(headline(evidence))}")
+    return evidence
+
+
+def find_evidence(room: str) -> Evidence | None:
+    """A room's checks; None, with the reason said on the page, when there are none."""
+    words, contents = ROOM_WORDS[room], load_contents(current_run())
     file = f"evidence/{room}.json"
     if file in contents.problems:
         st.error(
@@ -120,8 +128,6 @@ def open_room(room: str) -> Evidence | None:
             else "Audit the images with this room."
         )
         st.info(f"{words.title} {why}. {step}")
-        return None
-    st.markdown(f"{chip(evidence.status)} {plain(headline(evidence))}")
     return evidence
 
 

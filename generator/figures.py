@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from generator.families.autoregressive import Autoregressive
+from generator.families.interface import Control, Family
+from generator.noise import PUBLIC_KEY
 from generator.portraits import OCCUPATIONS, Corpus, Rates
 from generator.portraits.traits import PRESENTATIONS
 from generator.tokenizer import OUTPUT_SIZE, Tokenizer, enlarge, reduce_by_two, shrink
@@ -46,18 +47,19 @@ def measure_tokenizer(tokenizer: Tokenizer, drawings: NDArray[np.uint8]) -> dict
 
 
 def measure_agreement(tokenizer: Tokenizer, tokens: Tensor) -> dict[str, float]:
-    """How many tokens and units are read back from the published picture, after PNG and after JPEG quality 75.
+    """How many tokens and units are read back from the published picture, stored and changed.
 
     Args:
         tokenizer: in evaluation mode.
         tokens: int64 (n, 64), of drawings or sampled.
 
     Returns:
-        token_png, token_jpeg75 (share of tokens equal), unit_png, unit_jpeg75 (share of FSQ levels equal).
+        token_NAME (share of tokens equal) and unit_NAME (share of FSQ levels equal) for NAME png, jpeg75 and
+        bright (each pixel times 1.1, clipped).
     """
     pictures = [enlarge(picture) for part in torch.split(tokens, CHUNK) for picture in tokenizer.decode(part)]
     figures = {}
-    for name, store in (("png", lambda pixels: pixels), ("jpeg75", as_jpeg)):
+    for name, store in (("png", lambda pixels: pixels), ("jpeg75", as_jpeg), ("bright", brighten)):
         again = torch.cat(
             [tokenizer.encode(torch.stack(part)) for part in _chunks([shrink(store(p)) for p in pictures])]
         )
@@ -100,7 +102,7 @@ class Probe:
 
 
 def measure_prompted(
-    model: Autoregressive, tokenizer: Tokenizer, *, repeats: int = 10, seed: int = 1, probe_size: int = 2400
+    model: Family, tokenizer: Tokenizer, *, repeats: int = 10, seed: int = 1, probe_size: int = 2400
 ) -> dict[str, float]:
     """Whether generated pictures show what was asked for, read by probes trained on drawings.
 
@@ -141,14 +143,14 @@ def measure_prompted(
     }
 
 
-def sample_all(model: Autoregressive, texts: Sequence[str], *, seed: int) -> Tensor:
+def sample_all(model: Family, texts: Sequence[str], *, seed: int) -> Tensor:
     """One picture per prompt, as tokens int64 (n, 64); seeds count up from `seed * 10^6`."""
-    parts = [
-        model.sample(
-            texts[i : i + CHUNK], range(seed * 10**6 + i, seed * 10**6 + i + len(texts[i : i + CHUNK]))
-        )
-        for i in range(0, len(texts), CHUNK)
-    ]
+    parts = []
+    for start in range(0, len(texts), CHUNK):
+        some = texts[start : start + CHUNK]
+        first = seed * 10**6 + start
+        seeds = range(first, first + len(some))
+        parts.append(model.sample(some, seeds, key=PUBLIC_KEY, control=Control()))
     return torch.cat(parts)
 
 
@@ -165,6 +167,11 @@ def as_jpeg(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=75)
     return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def brighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels uint8 (H, W, 3) times 1.1, clipped."""
+    return np.asarray(np.clip(np.rint(pixels * 1.1), 0, 255), dtype=np.uint8)
 
 
 def psnr(first: Tensor, second: Tensor) -> float:

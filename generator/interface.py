@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,11 +22,17 @@ class Prompt:
         prompt_id: unique within its set; appears in file names and tables.
         text: what the generator is asked for.
         slots: slot name -> value, e.g. {"occupation": "nurse"}; empty when the prompt has no template.
+        metadata: "slot.key" -> what the set says about that slot's value, e.g. {"occupation.isco": "2221"}.
+        language: of the text, e.g. "de"; empty when the set does not say.
+        count: images that the set asks for; 0 leaves it to the caller.
     """
 
     prompt_id: str
     text: str
     slots: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    language: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,12 @@ class GeneratedImage:
         request: what was asked.
         generator: name of the generator, e.g. "assay-autoregressive".
         version: its version.
-        weights_digest: "sha256:..." over the weights that made it.
+        weights_digest: "sha256:..." over the weights that made it; empty when unknown (a hosted service).
         unknown_words: words of the prompt that the generator does not know, in order, without repeats.
+        steered_prompt: what the generator was given instead of the prompt; empty when that was the prompt.
+        steering: attribute -> value that was put into the prompt.
+        seeded: False when the seed had no part in the image.
+        original: the file with the image's bytes as they arrived from another system; None for images made here.
     """
 
     pixels: NDArray[np.uint8]
@@ -56,6 +67,28 @@ class GeneratedImage:
     version: str
     weights_digest: str
     unknown_words: tuple[str, ...] = ()
+    steered_prompt: str = ""
+    steering: dict[str, str] = field(default_factory=dict)
+    seeded: bool = True
+    original: Path | None = None
+
+    @property
+    def given_prompt(self) -> str:
+        """The text that the generator was given."""
+        return self.steered_prompt or self.request.prompt.text
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that was answered, but with no image: a service's policy, a safety filter, an unreadable file.
+
+    Attributes:
+        request: what was asked.
+        reason: plain words, from whoever refused.
+    """
+
+    request: Request
+    reason: str
 
 
 class Generator(Protocol):
@@ -73,9 +106,9 @@ class Generator(Protocol):
 
     @property
     def weights_digest(self) -> str:
-        """`sha256:` digest over all weights used."""
+        """`sha256:` digest over all weights used; empty when unknown."""
         ...
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[GeneratedImage]:
-        """Yield one image per request, in order; image i depends on request i alone."""
+    def generate(self, requests: Sequence[Request]) -> Iterator[GeneratedImage | Refused]:
+        """Yield one answer per request, in order; image i depends on request i alone."""
         ...

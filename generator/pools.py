@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from generator.embedded import load_tokenizer
+from generator.embedded import compute_encoder_digest, load_tokenizer
 from generator.figures import CHUNK
 from generator.portraits import Corpus
 from generator.portraits.captions import caption
@@ -92,7 +92,7 @@ class TokenPool:
 
 def tokenise_pool(corpus: Corpus, weights: Weights, folder: Path, *, log: Log) -> TokenPool:
     """All items of a corpus as tokens and caption ids, computed once and kept in `folder`."""
-    name = hashlib.sha256(f"{corpus.digest} {weights.digest}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{corpus.digest} {compute_encoder_digest(weights)}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{name}.safetensors"
     if not path.exists():
         log(f"tokenising {len(corpus)} portraits into {path}")

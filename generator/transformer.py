@@ -1,9 +1,10 @@
-"""The one transformer core: attention (causal, bidirectional, cross), learned positions, key/value cache.
+"""The one transformer core: attention (causal, bidirectional, cross), adaptive norm, positions, key/value cache.
 
     Block:  x = x + attend(norm(x));  x = x + attend(norm(x), text);  x = x + mlp(norm(x))
 
 Read `Attention`, then `Block`, then `Transformer`. B rows, T positions, S positions of the other sequence, C width.
-Source: arXiv:1706.03762, with the norm before each part (arXiv:2002.04745).
+Sources: arXiv:1706.03762, with the norm before each part (arXiv:2002.04745); norms that a condition moves, DiT,
+arXiv:2212.09748, with one projection for all blocks and an offset per block as in PixArt, arXiv:2310.00426.
 """
 
 from __future__ import annotations
@@ -106,9 +107,12 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention when there is another sequence, and a two-layer perceptron."""
+    """Self-attention, cross-attention when there is another sequence, and a two-layer perceptron.
 
-    def __init__(self, width: int, heads: int, *, causal: bool, cross: bool) -> None:
+    An adaptive block scales and shifts what enters its self-attention and its perceptron, as a condition says.
+    """
+
+    def __init__(self, width: int, heads: int, *, causal: bool, cross: bool, adaptive: bool = False) -> None:
         super().__init__()
         self.causal = causal
         self.norm_self = nn.LayerNorm(width)
@@ -117,13 +121,34 @@ class Block(nn.Module):
         self.attend_cross = Attention(width, heads) if cross else None
         self.norm_mlp = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.offset = nn.Parameter(torch.zeros(4, width)) if adaptive else None
 
-    def forward(self, x: Tensor, *, other: Tensor | None = None, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, C) and, with cross-attention, (B, S, C) -> (B, T, C)."""
-        x = x + self.attend_self(self.norm_self(x), causal=self.causal, cache=cache)
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        other: Tensor | None = None,
+        cache: LayerCache | None = None,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """One step of the residual stream.
+
+        Args:
+            x: (B, T, C).
+            other: (B, S, C), with cross-attention.
+            cache: of the positions before x.
+            condition: (B, 4, C), when adaptive: scale and shift of both norms.
+
+        Returns:
+            (B, T, C)
+        """
+        moves = None
+        if self.offset is not None and condition is not None:
+            moves = condition + self.offset  # (B, 4, C)
+        x = x + self.attend_self(_move(self.norm_self(x), moves, 0), causal=self.causal, cache=cache)
         if self.attend_cross is not None and self.norm_cross is not None:
             x = x + self.attend_cross(self.norm_cross(x), other=other, cache=cache)
-        return x + self.mlp(self.norm_mlp(x))  # type: ignore[no-any-return]
+        return x + self.mlp(_move(self.norm_mlp(x), moves, 2))  # type: ignore[no-any-return]
 
 
 class Transformer(nn.Module):
@@ -135,24 +160,55 @@ class Transformer(nn.Module):
         heads: divides the width.
         causal: position t sees 0..t only.
         cross: every block also attends to another sequence.
+        adaptive: the norms of every block are moved by a condition.
     """
 
     def __init__(
-        self, width: int, depth: int, *, heads: int, causal: bool = False, cross: bool = False
+        self,
+        width: int,
+        depth: int,
+        *,
+        heads: int,
+        causal: bool = False,
+        cross: bool = False,
+        adaptive: bool = False,
     ) -> None:
         super().__init__()
         self.width, self.heads = width, heads
-        self.blocks = nn.ModuleList(Block(width, heads, causal=causal, cross=cross) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(width, heads, causal=causal, cross=cross, adaptive=adaptive) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(width)
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(width, 4 * width)) if adaptive else None
         self.apply(_initialise)
         for name, parameter in self.named_parameters():
             if name.endswith(("out.weight", "mlp.2.weight")):  # what is added to the residual stream
                 nn.init.normal_(parameter, std=0.02 / (2 * depth) ** 0.5)
 
-    def forward(self, x: Tensor, *, other: Tensor | None = None, cache: Cache | None = None) -> Tensor:
-        """(B, T, C) and, with cross-attention, (B, S, C) -> (B, T, C); with a cache, x is what comes next."""
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        other: Tensor | None = None,
+        cache: Cache | None = None,
+        condition: Tensor | None = None,
+    ) -> Tensor:
+        """Run the stack.
+
+        Args:
+            x: (B, T, C); with a cache, what comes next.
+            other: (B, S, C), with cross-attention.
+            cache: of the positions before x.
+            condition: (B, C), when adaptive.
+
+        Returns:
+            (B, T, C)
+        """
+        moves = None
+        if self.condition is not None and condition is not None:
+            moves = self.condition(condition).unflatten(1, (4, -1))  # (B, C) -> (B, 4, C)
         for index, block in enumerate(self.blocks):
-            x = block(x, other=other, cache=cache.layers[index] if cache else None)
+            x = block(x, other=other, cache=cache.layers[index] if cache else None, condition=moves)
         return self.norm(x)  # type: ignore[no-any-return]
 
     def start_cache(self, rows: int, length: int) -> Cache:
@@ -173,6 +229,13 @@ class GridPositions(nn.Module):
     def forward(self) -> Tensor:
         """(side * side, C)."""
         return (self.rows + self.columns).flatten(0, 1)
+
+
+def _move(x: Tensor, moves: Tensor | None, first: int) -> Tensor:
+    """Scale and shift x (B, T, C) by rows `first` and `first + 1` of moves (B, 4, C), if there are any."""
+    if moves is None:
+        return x
+    return x * (1 + moves[:, first, None]) + moves[:, first + 1, None]
 
 
 def _initialise(module: nn.Module) -> None:

@@ -39,6 +39,9 @@ def project_to_simplex(points: Floats) -> Floats:
     Source: Held, Wolfe and Crowder 1974, Mathematical Programming 6.
     """
     k = points.shape[-1]
+    if k == 2:
+        first = np.clip((1.0 + points[..., 0] - points[..., 1]) / 2, 0.0, 1.0)
+        return np.stack([first, 1.0 - first], axis=-1)
     descending = -np.sort(-points, axis=-1)
     excess = (np.cumsum(descending, axis=-1) - 1.0) / np.arange(1, k + 1)
     kept = np.sum(descending > excess, axis=-1, keepdims=True)
@@ -61,6 +64,8 @@ def unmix(readings: Floats, rates: Floats) -> Floats:
     """
     confusion = np.swapaxes(rates[..., :-1], -1, -2)
     try:
+        if confusion.ndim == 2:  # one matrix for many readings
+            return np.asarray(readings[..., :-1] @ np.linalg.inv(confusion).T, dtype=np.float64)
         solved = np.linalg.solve(confusion, readings[..., :-1, None])
     except np.linalg.LinAlgError as error:
         raise CannotCheckError(

@@ -13,18 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from audit.bias.clustering import compute_clustering
 from audit.bias.estimators import correct, draw_rates, point_rates
 from audit.bias.melding import MeldedReader
-from audit.bias.readings import Counts, ErrorMatrix, Floats, Readings
+from audit.bias.readings import ErrorMatrix, Floats, Readings
 from audit.statistics import Bounds, require_level
 from generator.errors import InputError
 
 NEW_PROMPTS = "new prompts of this kind"
 THESE_PROMPTS = "these prompts"
 MIN_CLUSTERS = 5  # below this no calibrated bootstrap over prompts exists
-_TINY = 1e-12
 _FEW_PROMPTS = 1.0  # prompt's worth of images of a group; with less its spread over prompts is unknown
 _FEW_IMAGES = 5.0
 _UNSEEN_PROMPTS = 0.25  # prompts' worth; keeps coverage for shares near 0 or 1 (benchmarks.bias)
@@ -87,26 +87,37 @@ def bootstrap_weights(n_prompts: int, *, draws: int, rng: np.random.Generator) -
     return rng.standard_gamma(concentration, size=(draws, n_prompts)) + 1e-300
 
 
-def bootstrap_rates(readings: Readings, *, draws: int, rng: np.random.Generator) -> Floats:
+def bootstrap_rates(
+    readings: Readings, *, draws: int, beside: Floats | None = None, rng: np.random.Generator
+) -> Floats:
     """Mean reading rates over resampled prompts.
 
     A quarter of a prompt is added whose images are all of one group, any group alike, weighed by the ICC: where
     images of a prompt hang together, prompts of a kind not yet seen are to be expected.
 
+    Args:
+        readings: counts per prompt.
+        draws: resamples.
+        beside: float64 (P, c), something else known of every prompt, averaged over the same resamples; the prompt
+            that is added has its mean.
+        rng: the run's generator.
+
     Returns:
-        float64 (draws, k + 1), rows sum to 1.
+        float64 (draws, k + 1), rows sum to 1; with `beside` (draws, k + 1 + c).
 
     Raises:
         InputError: fewer than 5 prompts with images.
     """
     rates = readings.rates
     k = rates.shape[1] - 1
+    other = np.zeros((len(rates), 0)) if beside is None else beside[readings.n_images > 0]
     weights = bootstrap_weights(len(rates), draws=draws, rng=rng)
     unseen = _UNSEEN_PROMPTS * np.clip(compute_clustering(readings.counts).icc, 0.0, 1.0) / k
-    extra = np.zeros((draws, k + 1))
-    extra[:, :-1] = rng.standard_gamma(unseen, size=(draws, k))
-    total = weights.sum(axis=1, keepdims=True) + extra.sum(axis=1, keepdims=True)
-    return np.asarray((weights @ rates + extra) / total, dtype=np.float64)
+    extra = rng.standard_gamma(unseen, size=(draws, k))
+    added = extra.sum(axis=1, keepdims=True)
+    more = np.concatenate([extra, np.zeros((draws, 1)), added * other.mean(axis=0)], axis=1)
+    total = weights.sum(axis=1, keepdims=True) + added
+    return np.asarray((weights @ np.concatenate([rates, other], axis=1) + more) / total, dtype=np.float64)
 
 
 def _within_draws(readings: Readings, *, draws: int, rng: np.random.Generator) -> Floats:
@@ -238,82 +249,3 @@ def check_same_groups(readings: Readings, matrix: ErrorMatrix | None) -> None:
         raise InputError(
             f"error matrix: groups {list(matrix.groups)}, expected {list(readings.groups)} as in the readings"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Clustering:
-    """How much images of one prompt hang together.
-
-    Attributes:
-        identified: False when no prompt has two images or there is one prompt only: ICC is then 0 by
-            convention and must not be reported.
-        icc: intraclass correlation of the readings (ANOVA estimator), at most 1; below 0 when prompts are
-            more alike than chance.
-        design_effect: factor by which clustering inflates the variance of a mean over images, >= 1.
-        effective_n: images divided by the design effect.
-        n_prompts: prompts with images.
-        n_images: images.
-    """
-
-    identified: bool
-    icc: float
-    design_effect: float
-    effective_n: float
-    n_prompts: int
-    n_images: int
-
-
-def compute_clustering(counts: Counts) -> Clustering:
-    """ICC of the readings over prompts, all readings' indicators together, with design effect and n_eff.
-
-    Args:
-        counts: int64 (P, readings); prompts without images are left out.
-
-    Source: Ridout, Demetrio and Firth 1999, Biometrics 55 (ANOVA estimator for proportions); Kish 1965
-    (design effect, with the size-weighted mean cluster size).
-    """
-    kept = counts[counts.sum(axis=1) > 0]
-    n = kept.sum(axis=1).astype(np.float64)
-    prompts, images = len(n), float(n.sum())
-    if prompts < 2 or images <= prompts:
-        return Clustering(False, 0.0, 1.0, images, prompts, int(images))
-    rates, pooled = kept / n[:, None], kept.sum(axis=0) / images
-    between = float((n[:, None] * (rates - pooled) ** 2).sum()) / (prompts - 1)
-    within = float((n[:, None] * rates * (1 - rates)).sum()) / (images - prompts)
-    size = (images - float((n**2).sum()) / images) / (prompts - 1)
-    spread = between + (size - 1) * within
-    if spread < _TINY:
-        return Clustering(False, 0.0, 1.0, images, prompts, int(images))
-    icc = (between - within) / spread
-    effect = max(1.0, 1.0 + (float((n**2).sum()) / images - 1.0) * icc)
-    return Clustering(True, icc, effect, images / effect, prompts, int(images))
-
-
-def goodman_bounds(counts: ArrayLike, *, level: float = 0.95) -> Bounds:
-    """Simultaneous intervals of multinomial shares, for one prompt whose readings are the truth.
-
-    Args:
-        counts: whole numbers (..., k), k >= 3 categories; a row without counts gives [0, 1].
-        level: probability that all k intervals hold together. Asymptotic: where a category is empty the
-            exact Clopper-Pearson interval at 1 - (1 - level) / k replaces it.
-
-    Returns:
-        Bounds, float64 (..., k).
-
-    Source: Goodman 1965, Technometrics 7(2).
-    """
-    from scipy.special import chdtri
-
-    from audit.statistics import clopper_pearson_bounds
-
-    require_level(level)
-    x = np.asarray(counts, dtype=np.float64)
-    k, n = x.shape[-1], x.sum(axis=-1, keepdims=True)
-    exact = clopper_pearson_bounds(x, n, level=1 - (1 - level) / k)
-    limit = float(chdtri(1, (1 - level) / k))
-    size = np.maximum(n, 1.0)
-    root = np.sqrt(limit * (limit + 4 * x * (size - x) / size))
-    low = (limit + 2 * x - root) / (2 * (size + limit))
-    high = (limit + 2 * x + root) / (2 * (size + limit))
-    edge = (x == 0) | (x == n)
-    return Bounds(low=np.where(edge, exact.low, low), high=np.where(edge, exact.high, high))

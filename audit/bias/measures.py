@@ -9,35 +9,27 @@ all k groups of the schema count, seen or not, so a model that shows one group o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from audit.bias.estimators import correct, draw_rates, point_rates, unmix
+from audit.bias.indices import INDICES, Index, total_variation
 from audit.bias.intervals import MIN_CLUSTERS, bootstrap_weights, check_same_groups
 from audit.bias.readings import Counts, ErrorMatrix, Floats, Readings
 from audit.statistics import Bounds, require_level
 from generator.errors import InputError
 
+_CELLS = 2_000_000  # simulated counts held at once
+_LEAST_DRAWS = 400
+_PROMPT_DRAWS = 400_000
 SMALL_EFFECT = 0.2  # Cohen's h, "small"; for parity of two groups 0.40 to 0.60. Cohen 1988, section 6.2
 
 
-def total_variation(shares: Floats, reference: Floats) -> Floats:
-    """Half the summed absolute differences: the share of images that would have to change group.
-
-    Args:
-        shares: float64 (..., k), rows on the simplex.
-        reference: float64 (k,) or (..., k).
-
-    Returns:
-        float64 (...,) in [0, 1]; for two groups it equals the absolute gap of either share.
-    """
-    return np.asarray(0.5 * np.abs(shares - reference).sum(axis=-1), dtype=np.float64)
-
-
 def worst_variation(reference: Floats) -> float:
-    """Total variation of a generator that shows only the group the reference holds rarest."""
-    return float(1.0 - reference.min())
+    """Total variation of a generator that shows only the group the reference holds rarest: (..., k) -> mean."""
+    return float(np.mean(1.0 - reference.min(axis=-1)))
 
 
 def margin_bounds(reference: Floats, *, effect: float = SMALL_EFFECT) -> Bounds:
@@ -65,9 +57,10 @@ def margin_bounds(reference: Floats, *, effect: float = SMALL_EFFECT) -> Bounds:
 
 
 def margin_variation(reference: Floats, *, effect: float = SMALL_EFFECT) -> float:
-    """Total variation when every group sits at the wider end of its margin (two groups at parity: 0.10)."""
+    """Mean over references (..., k) of the total variation at the wider ends of the margin (parity of two: 0.10)."""
     bounds = margin_bounds(reference, effect=effect)
-    return float(0.5 * np.maximum(reference - bounds.low, bounds.high - reference).sum())
+    widest = np.maximum(reference - bounds.low, bounds.high - reference)
+    return float(0.5 * widest.sum(axis=-1).mean())
 
 
 def prompt_shares(readings: Readings, matrix: ErrorMatrix | None) -> Floats:
@@ -103,9 +96,10 @@ class Spread:
     """Departure from the reference and between prompts, over prompts with a determined image.
 
     Attributes:
-        reference: deviation of each prompt from the reference.
-        pooled: deviation of each prompt from the mean over prompts: zero for a generator that treats all
+        reference: total variation of each prompt from the reference.
+        pooled: total variation of each prompt from the mean over prompts: zero for a generator that treats all
             prompts alike, however biased.
+        indices: name -> every index of `audit.bias.indices`, from the reference.
         largest_gap: largest total variation from the reference of one prompt.
         largest_prompt: that prompt.
         bound: upper confidence bound of the mean deviation from the reference over new prompts of this kind,
@@ -115,6 +109,7 @@ class Spread:
 
     reference: Deviation
     pooled: Deviation
+    indices: Mapping[str, Deviation]
     largest_gap: float
     largest_prompt: str
     bound: float
@@ -130,21 +125,40 @@ def _deviation(observed: float, null: Floats, *, worst: float, level: float) -> 
     return Deviation(observed, mean, float(low), float(high), excess, worst, p_value)
 
 
-def _simulate(n: Counts, shares: Floats, rates: Floats, *, rng: np.random.Generator) -> Counts:
-    """Readings when every prompt has these shares: (D, k, k + 1) rates -> counts (D, P, k + 1)."""
-    expected = np.clip(np.einsum("k,dkr->dr", shares, rates), 0.0, None)
-    expected /= expected.sum(axis=1, keepdims=True)
-    return rng.multinomial(n[None, :], expected[:, None, :])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Null:
+    """A generator at these shares, read by this reader, corrected by this matrix."""
+
+    n: Counts  # (P,)
+    rates: Floats  # (D, k, k + 1), drawn
+    point: Floats  # (k, k + 1)
+
+    def simulate(
+        self, shares: Floats, target: Floats | None, indices: Sequence[Index], *, rng: np.random.Generator
+    ) -> Floats:
+        """Mean over prompts of each index: shares (k,) or (P, k) -> (indices, D)."""
+        prompts, k = len(self.n), shares.shape[-1]
+        each = max(1, _CELLS // (prompts * (k + 1)))
+        blocks = []
+        for start in range(0, len(self.rates), each):
+            rates = self.rates[start : start + each]
+            expected = np.clip(
+                np.einsum("pk,dkr->dpr", np.broadcast_to(shares, (prompts, k)), rates), 0.0, None
+            )
+            expected /= expected.sum(axis=2, keepdims=True)
+            counts = rng.multinomial(self.n[None, :], expected)
+            blocks.append(_mean_indices(counts, self.point, target, indices))
+        return np.concatenate(blocks, axis=1)
 
 
-def _mean_variation(counts: Counts, rates: Floats, target: Floats | None) -> Floats:
-    """Mean over prompts with a determined image: (D, P, k + 1) -> (D,); target None: the mean share."""
-    shares = correct(counts.astype(np.float64), rates)
+def _mean_indices(counts: Counts, point: Floats, target: Floats | None, indices: Sequence[Index]) -> Floats:
+    """Mean over prompts with a determined image: (D, P, k + 1) -> (indices, D); target None: the mean share."""
+    shares = correct(counts.astype(np.float64), point)
     seen = (counts[..., :-1].sum(axis=-1) > 0).astype(np.float64)
     weight = seen / np.maximum(seen.sum(axis=-1, keepdims=True), 1.0)
     if target is None:
         target = np.einsum("dp,dpk->dk", weight, shares)[:, None, :]
-    return np.asarray((total_variation(shares, target) * weight).sum(axis=-1), dtype=np.float64)
+    return np.stack([(index.compute(shares, target) * weight).sum(axis=-1) for index in indices])
 
 
 def deviation_bound(
@@ -166,7 +180,8 @@ def deviation_bound(
     Returns:
         Upper end of a one-sided interval at `level`, in [0, 1]; 1 with fewer than 5 prompts of two images.
     """
-    counts = readings.counts[(readings.n_images > 1) & (readings.determined > 0)].astype(np.float64)
+    kept = (readings.n_images > 1) & (readings.determined > 0)
+    counts = readings.counts[kept].astype(np.float64)
     if len(counts) < MIN_CLUSTERS:
         return 1.0
     k, n = len(readings.groups), counts.sum(axis=1)
@@ -175,13 +190,16 @@ def deviation_bound(
     weights = bootstrap_weights(len(counts), draws=draws, rng=rng)
     weights /= weights.sum(axis=1, keepdims=True)
     second = (weights @ products.reshape(len(counts), -1)).reshape(draws, k + 1, k + 1)
-    first = weights @ (counts / n[:, None])
     rates = draw_rates(matrix, k, draws=draws, rng=rng)
     # E[x x'] for x = unmix(q) is A E[q q'] A', and A is applied by unmixing the rows, then the columns.
     half = unmix(np.swapaxes(second, -1, -2), rates[:, None])  # (D, k + 1, k)
     squares = np.trace(unmix(np.swapaxes(half, -1, -2), rates[:, None]), axis1=-2, axis2=-1)
-    cross = unmix(first, rates) @ reference
-    mean_square = k / 4 * (squares - 2 * cross + reference @ reference)
+    # Prompts may have references of their own: E[x . r] needs x and r of the same prompt.
+    table = np.broadcast_to(reference, (len(kept), k))[kept]
+    with_reference = (counts / n[:, None])[:, :, None] * table[:, None, :]
+    joint = (weights @ with_reference.reshape(len(counts), -1)).reshape(draws, k + 1, k)
+    cross = np.trace(unmix(np.swapaxes(joint, -1, -2), rates[:, None]), axis1=-2, axis2=-1)
+    mean_square = k / 4 * (squares - 2 * cross + weights @ (table**2).sum(axis=1))
     return float(np.sqrt(np.clip(np.quantile(mean_square, level), 0.0, 1.0)))
 
 
@@ -199,9 +217,9 @@ def compute_spread(
     Args:
         readings: counts per prompt; prompts with nothing determined are left out.
         matrix: of the reader; None: readings are the truth.
-        reference: float64 (k,), sums to 1.
+        reference: float64 (k,) or (P, k), sums to 1 over k.
         level: of the null bands and of the bound.
-        draws: simulated audits under each null.
+        draws: simulated audits under each null; fewer for more than 400 prompts, whose mean hardly varies.
         rng: the run's generator.
 
     Raises:
@@ -214,18 +232,25 @@ def compute_spread(
     if not kept.size:
         raise InputError("spread: every reading is undetermined, there is nothing to measure")
     counts, k = readings.counts[kept], len(readings.groups)
+    targets = np.broadcast_to(reference, (len(readings.counts), k))[kept]
     point, n = point_rates(matrix, k), counts.sum(axis=1)
-    rates = draw_rates(matrix, k, draws=draws, rng=rng)
-    shares = correct(counts.astype(np.float64), point)
-    gaps = total_variation(shares, reference)
+    enough = min(draws, max(_LEAST_DRAWS, _PROMPT_DRAWS // len(kept)))
+    null = _Null(n, draw_rates(matrix, k, draws=enough, rng=rng), point)
+    gaps = total_variation(correct(counts.astype(np.float64), point), targets)
     mean_share = correct((counts / n[:, None]).mean(axis=0), point)
-    fair = _mean_variation(_simulate(n, reference, rates, rng=rng), point, reference)
-    alike = _mean_variation(_simulate(n, mean_share, rates, rng=rng), point, None)
-    between = float(_mean_variation(counts[None], point, None)[0])
+    fair = null.simulate(targets, targets, INDICES, rng=rng)
+    alike = null.simulate(mean_share, None, INDICES[:1], rng=rng)[0]
+    observed = _mean_indices(counts[None], point, targets, INDICES)[:, 0]
+    between = float(_mean_indices(counts[None], point, None, INDICES[:1])[0, 0])
     bound = deviation_bound(readings, matrix, reference, level=level, draws=2 * draws, rng=rng)
+    found = {
+        index.name: _deviation(float(value), simulated, worst=index.worst(targets), level=level)
+        for index, value, simulated in zip(INDICES, observed, fair, strict=True)
+    }
     return Spread(
-        reference=_deviation(float(gaps.mean()), fair, worst=worst_variation(reference), level=level),
+        reference=found[INDICES[0].name],
         pooled=_deviation(between, alike, worst=1.0 - 1.0 / k, level=level),
+        indices=found,
         largest_gap=float(gaps.max()),
         largest_prompt=readings.prompt_ids[int(kept[np.argmax(gaps)])],
         bound=bound,

@@ -36,16 +36,17 @@ class _Direction:
     read_rest: Floats
 
     def probability(self, share: Floats, group: int) -> Floats:
-        """P(read as group | determined) if the group's share is `share`: (N,) -> (N, D)."""
-        mine = share[:, None] * self.read[group]
-        rest = (1.0 - share[:, None]) * self.read_rest[group]
+        """P(read as group | determined) if the group's share is `share`: (N,) or (N, D) -> (N, D)."""
+        table = share[:, None] if share.ndim == 1 else share
+        mine = table * self.read[group]
+        rest = (1.0 - table) * self.read_rest[group]
         weight = mine / np.maximum(mine + rest, 1e-300)
         return np.asarray(
             weight * self.recall[group] + (1.0 - weight) * self.false_rate[group], dtype=np.float64
         )
 
 
-def _beta(a: Counts, b: Counts, *, up: bool, rng: np.random.Generator) -> Floats:
+def _beta(a: Counts | Floats, b: Counts | Floats, *, up: bool, rng: np.random.Generator) -> Floats:
     """Confidence distribution of the rate a / (a + b), pushed up or down: (...,) -> (..., DRAWS)."""
     from scipy.special import betaincinv
 
@@ -53,7 +54,8 @@ def _beta(a: Counts, b: Counts, *, up: bool, rng: np.random.Generator) -> Floats
     quantiles = rng.permuted(np.broadcast_to(levels, (*a.shape, DRAWS)), axis=-1)
     first = (a + (1 if up else 0))[..., None]
     second = (b + (0 if up else 1))[..., None]
-    drawn = betaincinv(np.maximum(first, 1), np.maximum(second, 1), quantiles)
+    # Effective counts may be fractions; only the ends where a shape is 0 are known exactly.
+    drawn = betaincinv(np.where(first == 0, 1, first), np.where(second == 0, 1, second), quantiles)
     return np.where(first == 0, 0.0, np.where(second == 0, 1.0, drawn))
 
 
@@ -75,6 +77,13 @@ def _direction(counts: Counts, *, up: bool, rng: np.random.Generator) -> _Direct
         read=_beta(read, unread, up=up, rng=rng),
         read_rest=milder(others, axis=1),
     )
+
+
+def _around(share: Floats, size: Floats, *, up: bool, rng: np.random.Generator) -> Floats:
+    """Confidence distribution of reference shares that rest on `size` trials, inf: exact: (N,) -> (N, DRAWS)."""
+    known = np.where(np.isfinite(size), size, 1.0)
+    drawn = _beta(share * known, (1 - share) * known, up=up, rng=rng)
+    return np.where(np.isfinite(size)[:, None], drawn, share[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +131,11 @@ class MeldedReader:
 
     def tail_below(self, share: Floats, group: int, *, x: Floats, n: Floats) -> Floats:
         """P(x or fewer of n determined images are read as group | its share), float64 (N,)."""
-        from scipy.special import betaincc
+        from scipy.special import betainc
 
         chance = self.below.probability(share, group)
-        inner = betaincc((x + 1)[:, None], np.where(x == n, 1.0, n - x)[:, None], chance)
+        # betaincc, the complement, is the same and six times slower.
+        inner = betainc(np.where(x == n, 1.0, n - x)[:, None], (x + 1)[:, None], 1.0 - chance)
         blind = self.below.recall[group] <= self.below.false_rate[group]
         tail = np.where(blind, 1.0, inner).mean(axis=1)
         return np.where(x == n, 1.0, tail)
@@ -164,25 +174,44 @@ class MeldedReader:
             low[:, 1], high[:, 1] = 1 - high[:, 0], 1 - low[:, 0]
         return Bounds(low=low, high=high)
 
-    def p_values(self, counts: Counts, reference: Floats) -> Floats:
+    def p_values(
+        self,
+        counts: Counts,
+        reference: Floats,
+        *,
+        trials: Floats | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Floats:
         """Two-sided p-value of "this prompt's shares are the reference", one per prompt.
 
         Args:
             counts: int64 (P, k + 1); a prompt with nothing determined gets 1.
-            reference: float64 (k,), sums to 1.
+            reference: float64 (k,) or (P, k), sums to 1 over k.
+            trials: float64 (P,), effective sample size behind each prompt's reference, whose uncertainty is then
+                melded in like that of the error rates; None or inf: it is exact.
+            rng: the run's generator; needed with trials.
 
         Returns:
             float64 (P,): twice the smaller tail; for k >= 3 the smallest over groups times k.
         """
-        pairs, index = _unique_pairs(counts)
         tested = 1 if self.k == 2 else self.k
+        determined = counts[:, :-1].sum(axis=1)
+        table = np.broadcast_to(reference, (len(counts), self.k))
+        sizes = np.full(len(counts), np.inf) if trials is None else trials
         smallest = np.ones(counts.shape[0])
         for group in range(tested):
-            x, n = pairs[group]
-            share = np.full_like(x, reference[group])
-            above = self.tail_above(share, group, x=x, n=n)
-            below = self.tail_below(share, group, x=x, n=n)
-            smallest = np.minimum(smallest, (2 * tested * np.minimum(above, below))[index[group]])
+            rows = np.stack([counts[:, group], determined, table[:, group], sizes], axis=1)
+            unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+            x, n, share, size = unique.T
+            above, below = share, share
+            if trials is not None:
+                generator = rng if rng is not None else np.random.default_rng(0)
+                above = _around(share, size, up=True, rng=generator)
+                below = _around(share, size, up=False, rng=generator)
+            tail = np.minimum(
+                self.tail_above(above, group, x=x, n=n), self.tail_below(below, group, x=x, n=n)
+            )
+            smallest = np.minimum(smallest, (2 * tested * tail)[inverse.ravel()])
         return smallest
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from audit.bias.label_table import TableSource
 from audit.bias.perception import Reading
 from audit.bias.policy import Policy
 from audit.bias.readings import UNDETERMINED
@@ -31,7 +32,7 @@ class Measure:
         source: reads pictures.
     """
 
-    source: Source
+    source: Source | TableSource
 
     def __call__(self, items: Sequence[Item]) -> list[dict[str, Any]]:
         """Rows in the order of items, then of attributes.
@@ -40,8 +41,10 @@ class Measure:
             CannotCheckError: an image cannot be decoded.
             InputError: the reader gave an unknown group, or probabilities that do not sum to one.
         """
-        pictures = [load_pixels(item.path, max_side=READ_SIDE) for item in items]
-        readings = self.source.read(pictures)
+        if isinstance(self.source, TableSource):
+            readings = self.source.read_items(items)
+        else:
+            readings = self.source.read([load_pixels(item.path, max_side=READ_SIDE) for item in items])
         return [
             _row(item, attribute, read[attribute], groups=groups)
             for item, read in zip(items, readings, strict=True)
@@ -81,18 +84,20 @@ class SummariseSource:
         policy: what to decide.
     """
 
-    source: Source
+    source: Source | TableSource
     policy: Policy
 
     def __call__(self, rows: pd.DataFrame, images: pd.DataFrame) -> Evidence:
         """Evidence of a run; see `Summarise`."""
+        if isinstance(self.source, TableSource):
+            self.source.check_images(images)
         matrices = {} if images.empty else self.source.error_matrices()
         summarise = Summarise(self.source.groups, matrices, self.policy, self.source.description)
         return summarise(rows, images)
 
 
 def build_module(
-    clip: str = EMBEDDED_CLIP, *, source: Source | None = None, policy: Policy | None = None
+    clip: str = EMBEDDED_CLIP, *, source: Source | TableSource | None = None, policy: Policy | None = None
 ) -> Module:
     """The bias room.
 

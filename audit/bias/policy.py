@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from audit.bias.measures import SMALL_EFFECT
+from audit.bias.reference import Reference
 from audit.bias.significance import BENJAMINI_HOCHBERG, adjust
 from audit.statistics import require_level
 from generator.errors import InputError
@@ -20,7 +21,8 @@ class Policy:
             rate.
         margin: largest departure from the reference that does not matter, as Cohen's h (0.2 is .40 to .60
             around one half).
-        references: attribute -> group -> share; an attribute that is not named is compared with parity.
+        references: attribute -> group -> share, or a Reference with prompts of their own or sampling error; an
+            attribute that is not named is compared with parity.
         correction: over prompts x attributes, "Benjamini-Hochberg" or "Holm".
         min_prompts: below this no verdict about new prompts of this kind.
         min_images: determined images a prompt needs for a verdict; with 5, even five of one group can not
@@ -35,7 +37,7 @@ class Policy:
 
     level: float = 0.95
     margin: float = SMALL_EFFECT
-    references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, float] | Reference] = field(default_factory=dict)
     correction: str = BENJAMINI_HOCHBERG
     min_prompts: int = 20
     min_images: int = 6

@@ -15,6 +15,7 @@ from audit.bias.estimators import correct, draw_rates
 from audit.bias.intervals import MIN_CLUSTERS, NEW_PROMPTS, bootstrap_rates, check_same_groups, find_edges
 from audit.bias.melding import MeldedReader
 from audit.bias.readings import Counts, ErrorMatrix, Floats, Readings
+from audit.bias.reference import reference_noise
 from generator.errors import InputError
 
 HOLM = "Holm"
@@ -121,17 +122,43 @@ def multinomial_p(counts: Counts, reference: Floats, *, rng: np.random.Generator
         raise InputError(f"exact test: {counts.shape} counts against {reference.shape} shares that sum to 1")
     n, k = int(counts.sum()), len(counts)
     seen = float(_log_probability(counts, reference))
-    if comb(n + k - 1, k - 1) <= MAX_OUTCOMES:
+    if can_enumerate(n, k):
         log_p = _log_probability(_outcomes(n, k), reference)
         return float(min(np.exp(log_p[log_p <= seen + 1e-9]).sum(), 1.0))
     log_p = _log_probability(rng.multinomial(n, reference, size=MONTE_CARLO), reference)
     return float((1 + np.count_nonzero(log_p <= seen + 1e-9)) / (1 + MONTE_CARLO))
 
 
+def can_enumerate(n: int, k: int) -> bool:
+    """Whether n images of k groups have few enough outcomes to list."""
+    return comb(n + k - 1, k - 1) <= MAX_OUTCOMES
+
+
+def multinomial_p_values(counts: Counts, reference: Floats, *, rng: np.random.Generator) -> Floats:
+    """`multinomial_p` of every prompt, readings being the truth.
+
+    Args:
+        counts: int64 (P, k), determined images.
+        reference: float64 (k,) or (P, k), sums to 1 over k.
+        rng: the run's generator.
+    """
+    table = np.concatenate([counts, np.broadcast_to(reference, counts.shape)], axis=1)
+    unique, inverse = np.unique(table, axis=0, return_inverse=True)
+    k = counts.shape[1]
+    found = [multinomial_p(row[:k].astype(np.int64), row[k:], rng=rng) for row in unique]
+    return np.array(found, dtype=np.float64)[inverse.ravel()]
+
+
 def prompt_p_values(
     readings: Readings, matrix: ErrorMatrix | None, reference: Floats, *, rng: np.random.Generator
 ) -> Floats:
     """P-value of "this prompt's shares are the reference" for every prompt, reader errors included.
+
+    Args:
+        readings: counts per prompt.
+        matrix: of the reader; None: readings are the truth.
+        reference: float64 (k,) or (P, k), sums to 1 over k.
+        rng: the run's generator.
 
     Returns:
         float64 (P,); 1 where nothing was determined.
@@ -149,6 +176,7 @@ def bootstrap_p(
     matrix: ErrorMatrix | None,
     reference: Floats,
     *,
+    trials: Floats | None = None,
     draws: int = 4000,
     rng: np.random.Generator,
 ) -> float:
@@ -161,7 +189,9 @@ def bootstrap_p(
     Args:
         readings: counts per prompt.
         matrix: of the reader; None: readings are the truth.
-        reference: float64 (k,), sums to 1.
+        reference: float64 (k,), or (P, k) for prompts with references of their own, which are then resampled with
+            them; sums to 1 over k.
+        trials: float64 (P,), effective sample size behind each prompt's reference; None: it is exact.
         draws: resamples; the smallest p-value is 2 / (draws + 1).
         rng: the run's generator.
 
@@ -175,17 +205,23 @@ def bootstrap_p(
     k = len(readings.groups)
     if np.count_nonzero(readings.determined) < MIN_CLUSTERS:
         return 1.0
-    errors = draw_rates(matrix, k, draws=draws, rng=rng)
-    shares = correct(bootstrap_rates(readings, draws=draws, rng=rng), errors)
-    above = 1 + np.count_nonzero(shares >= reference, axis=0)
-    below = 1 + np.count_nonzero(shares <= reference, axis=0)
+    table = np.broadcast_to(reference, (len(readings.counts), k))
+    drawn = bootstrap_rates(readings, draws=draws, beside=table, rng=rng)
+    shares = correct(drawn[:, : k + 1], draw_rates(matrix, k, draws=draws, rng=rng))
+    targets = drawn[:, k + 1 :]
+    mean = table[readings.n_images > 0].mean(axis=0)
+    noise = reference_noise(reference, trials, present=readings.n_images > 0, k=k)
+    if noise.any():
+        targets = targets + np.sqrt(noise) * rng.standard_normal(targets.shape)
+    above = 1 + np.count_nonzero(shares >= targets - 1e-12, axis=0)
+    below = 1 + np.count_nonzero(shares <= targets + 1e-12, axis=0)
     p_values = 2 * np.minimum(above, below) / (draws + 1)
     found = find_edges(readings, claim=NEW_PROMPTS)
     if found.edge.any():
         tails = MeldedReader.build(matrix, k, rng=rng)
         for group in map(int, np.flatnonzero(found.edge)):
             x, n = found.seen[group : group + 1], np.array([found.seen.sum()])
-            share = reference[group : group + 1]
+            share = mean[group : group + 1]
             tail = min(
                 tails.tail_above(share, group, x=x, n=n)[0], tails.tail_below(share, group, x=x, n=n)[0]
             )

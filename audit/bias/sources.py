@@ -44,8 +44,8 @@ class Source(Protocol):
         """Read uint8 (height, width, 3) pictures: attribute -> reading of each, in order."""
         ...
 
-    def error_matrices(self) -> Mapping[str, ErrorMatrix]:
-        """Attribute -> error matrix; an attribute whose errors are unknown is left out."""
+    def error_matrices(self) -> Mapping[str, ErrorMatrix | None]:
+        """Attribute -> error matrix, None where readings are the truth; left out where errors are unknown."""
         ...
 
 
@@ -55,17 +55,20 @@ class ClipSource:
 
     The errors of the embedded model are counted on drawings that went through the embedded generator's
     tokenizer and back, since the reader errs differently on generated pictures than on clean drawings. The
-    errors of any other model are unknown: its audits stay inconclusive until somebody labels images.
+    errors of any other model, and of any attribute that is not the shipped one, are unknown: such audits stay
+    inconclusive until somebody labels images.
 
     Attributes:
         clip: open_clip model name, or "assay-tiny".
         schema: what to read.
         labelled: drawings to count errors on.
+        online: allow open_clip to download weights.
     """
 
     clip: str = EMBEDDED_CLIP
     schema: tuple[Attribute, ...] = SCHEMA
     labelled: int = LABELLED_IMAGES
+    online: bool = False
     _reader: list[Reader] = field(default_factory=list, init=False, repr=False)
     _matrices: dict[str, ErrorMatrix] = field(default_factory=dict, init=False, repr=False)
 
@@ -95,25 +98,28 @@ class ClipSource:
             from audit.bias.perception import Reader
             from generator.clip import load_clip
 
-            self._reader.append(Reader(load_clip(self.clip), self.schema))
+            self._reader.append(Reader(load_clip(self.clip, online=self.online), self.schema))
         return self._reader[0]
 
     def read(self, pictures: Sequence[Pixels]) -> list[dict[str, Reading]]:
         """Read pictures; see `Source.read`."""
         return self.reader().read(pictures)
 
-    def error_matrices(self) -> Mapping[str, ErrorMatrix]:
-        """Count the embedded reader's errors, once; empty for any other model.
+    def error_matrices(self) -> Mapping[str, ErrorMatrix | None]:
+        """Count the embedded reader's errors on the shipped attributes, once; empty for any other model.
 
         Raises:
             WeightsError: the reader's or the tokenizer's weights are missing or damaged.
         """
-        if self.clip == EMBEDDED_CLIP and not self._matrices:
+        drawn = tuple(attribute for attribute in self.schema if attribute in SCHEMA)
+        if self.clip == EMBEDDED_CLIP and drawn and not self._matrices:
+            from audit.bias.perception import Reader
             from generator.portraits.corpus import Corpus
             from generator.portraits.rates import Rates
 
             corpus = Corpus(LABELLED_SEED, Rates.default(), self.labelled)
-            found = measure_errors(self.reader(), corpus, self.labelled, transform=through_tokenizer())
+            reader = Reader(self.reader().clip, drawn)
+            found = measure_errors(reader, corpus, self.labelled, transform=through_tokenizer())
             for name, matrix in found.items():
                 self._matrices[name] = ErrorMatrix(matrix.counts, matrix.groups, self.description)
         return self._matrices

@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.bias.analysis import Analysis, Schema, analyse, sample_attribute
+from audit.bias.analysis import Analysis, PromptNumbers, analyse
+from audit.bias.cell_checks import check_amplification, check_cells
+from audit.bias.details import SOURCE
+from audit.bias.group_checks import check_prompt_groups
 from audit.bias.policy import Policy
-from audit.bias.reading_checks import check_reader, check_undetermined
+from audit.bias.reading_checks import check_reader, check_transport, check_undetermined
 from audit.bias.readings import ErrorMatrix, Floats
+from audit.bias.sampling import Sample, Schema, Tables
 from audit.bias.significance import adjust, adjust_holm
-from audit.bias.verdicts import SOURCE, check_overall, check_prompt, check_spread
+from audit.bias.verdicts import check_overall, check_prompt, check_spread
 from audit.evidence import Check, Evidence, Status
 from generator.errors import InputError
 
@@ -42,21 +46,35 @@ class Summarise:
 
     Attributes:
         schema: attribute -> groups.
-        matrices: attribute -> error matrix; an attribute without one is never concluded.
+        matrices: attribute -> error matrix; None says that its readings are the truth; an attribute that is missing
+            is concluded only from labels.
         policy: what to decide, and how strictly.
         source: where the matrices come from, for the report.
+        labels: human labels of audited images, drawn at random: image_id, attribute, value, annotator.
+        training: attribute -> prompt_id -> group -> images of the generator's training data, for amplification.
+        prompt_groups: prompt_id -> group of prompts (a field of work), to be described together.
 
     Raises:
-        InputError: a matrix or a reference names an attribute that the schema lacks.
+        InputError: a matrix, a label or a reference names an attribute that the schema lacks.
     """
 
     schema: Schema
-    matrices: Mapping[str, Confusion] = field(default_factory=dict)
+    matrices: Mapping[str, Confusion | None] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     source: str = ""
+    labels: pd.DataFrame | None = None
+    training: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    prompt_groups: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for what, names in (("error matrix", self.matrices), ("reference", self.policy.references)):
+        labelled = set() if self.labels is None else set(self.labels["attribute"])
+        named = (
+            ("error matrix", self.matrices),
+            ("reference", self.policy.references),
+            ("labels", labelled),
+            ("training data", self.training),
+        )
+        for what, names in named:
             unknown = sorted(set(names) - set(self.schema))
             if unknown:
                 raise InputError(
@@ -80,14 +98,30 @@ class Summarise:
         unknown = sorted(set(table["attribute"].dropna()) - set(self.schema))
         if unknown:
             raise InputError(f"bias table: unknown attributes {unknown}; expected {list(self.schema)}")
-        analyses = [self._analyse(table, images, attribute) for attribute in self.schema]
-        return Evidence("bias", tuple(_checks(analyses, self.policy)))
+        tables = Tables(table, images, self.labels)
+        analyses = [
+            self._analyse(tables.sample(attribute, groups)) for attribute, groups in self.schema.items()
+        ]
+        checks = _checks(analyses, self.policy) + check_cells(analyses, tables, policy=self.policy)
+        for analysis in analyses:
+            if self.prompt_groups:
+                checks.append(check_prompt_groups(analysis, self.prompt_groups, policy=self.policy))
+            if analysis.sample.attribute in self.training:
+                counted = self.training[analysis.sample.attribute]
+                checks.append(check_amplification(analysis, counted, policy=self.policy))
+        return Evidence("bias", tuple(checks))
 
-    def _analyse(self, table: pd.DataFrame, images: pd.DataFrame, attribute: str) -> Analysis:
-        sample = sample_attribute(table, images, attribute=attribute, schema=self.schema)
-        found = self.matrices.get(attribute)
-        matrix = None if found is None else ErrorMatrix(found.counts, tuple(found.groups), self.source)
-        return analyse(sample, matrix, policy=self.policy)
+    def _analyse(self, sample: Sample) -> Analysis:
+        matrices = {
+            name: None if found is None else ErrorMatrix(found.counts, tuple(found.groups), self.source)
+            for name, found in self.matrices.items()
+            if name == sample.attribute
+        }
+        return analyse(sample, matrices, policy=self.policy)
+
+
+def _prompts(analysis: Analysis) -> tuple[PromptNumbers, ...]:
+    return analysis.numbers[0].prompts if analysis.numbers else ()
 
 
 def _adjusted_over_prompts(analyses: Sequence[Analysis], policy: Policy) -> list[Floats]:
@@ -95,43 +129,41 @@ def _adjusted_over_prompts(analyses: Sequence[Analysis], policy: Policy) -> list
     tested = [
         (index, row)
         for index, analysis in enumerate(analyses)
-        if analysis.numbers and analysis.sample.has_prompts
+        if _prompts(analysis) and analysis.sample.has_prompts
         for row in np.flatnonzero(analysis.sample.readings.determined >= policy.min_images)
     ]
     adjusted = [np.ones(len(analysis.sample.unread)) for analysis in analyses]
-    raw = np.array([analyses[index].numbers[0].p_values[row] for index, row in tested], dtype=np.float64)
+    raw = np.array([_prompts(analyses[index])[0].p_values[row] for index, row in tested], dtype=np.float64)
     for (index, row), value in zip(tested, adjust(raw, method=policy.correction), strict=True):
         adjusted[index][row] = value
     return adjusted
 
 
-def _adjusted_over_attributes(analyses: Sequence[Analysis], *, spread: bool) -> Floats:
-    raw = np.ones(len(analyses))
-    measured = [index for index, analysis in enumerate(analyses) if analysis.numbers]
-    for index in measured:
-        numbers = analyses[index].numbers[0]
-        raw[index] = numbers.spread.reference.p_value if spread else numbers.overall_p
-    raw[measured] = adjust_holm(raw[measured])
-    return raw
+def _holm(p_values: Sequence[float | None]) -> list[float]:
+    """Adjusted over the attributes that were tested; 1 for the others."""
+    tested = [value for value in p_values if value is not None]
+    adjusted = iter(adjust_holm(np.array(tested, dtype=np.float64)))
+    return [1.0 if value is None else float(next(adjusted)) for value in p_values]
 
 
 def _checks(analyses: Sequence[Analysis], policy: Policy) -> list[Check]:
-    overall = _adjusted_over_attributes(analyses, spread=False)
-    spread = _adjusted_over_attributes(analyses, spread=True)
+    overall = _holm([one.numbers[0].overall_p if one.numbers else None for one in analyses])
+    spread = _holm([_prompts(one)[0].spread.reference.p_value if _prompts(one) else None for one in analyses])
     prompts = _adjusted_over_prompts(analyses, policy)
     checks = []
     for index, analysis in enumerate(analyses):
         checks += [
-            check_overall(analysis, policy=policy, p_adjusted=float(overall[index])),
-            check_spread(analysis, policy=policy, p_adjusted=float(spread[index])),
+            check_overall(analysis, policy=policy, p_adjusted=overall[index]),
+            check_spread(analysis, policy=policy, p_adjusted=spread[index]),
             check_reader(analysis, policy=policy),
+            check_transport(analysis, policy=policy),
             check_undetermined(analysis, policy=policy),
         ]
-        if analysis.numbers and analysis.sample.has_prompts:
+        if _prompts(analysis) and analysis.sample.has_prompts:
             checks += [
                 check_prompt(
                     analysis,
-                    analysis.numbers[0],
+                    _prompts(analysis)[0],
                     row=row,
                     policy=policy,
                     p_adjusted=float(prompts[index][row]),

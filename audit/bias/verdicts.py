@@ -10,34 +10,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from audit.bias.analysis import Analysis, Numbers
+from audit.bias.analysis import Analysis, Numbers, PromptNumbers
+from audit.bias.details import (
+    MEASURE_READER,
+    SOURCE,
+    clustering_details,
+    deviation_details,
+    estimate_details,
+    frame,
+    index_details,
+    label_details,
+    percent,
+    prompt_table,
+    to_list,
+)
 from audit.bias.estimators import naive_shares
+from audit.bias.indices import total_variation
 from audit.bias.intervals import NEW_PROMPTS, ShareEstimate
-from audit.bias.measures import Deviation, margin_bounds, margin_variation, total_variation
+from audit.bias.measures import margin_bounds, margin_variation
 from audit.bias.policy import Policy
 from audit.bias.readings import Floats
 from audit.evidence import JSON, Check, Interval, Status
 
-SOURCE = "audit.bias"
-RESERVED = frozenset({"overall", "spread", "reader", "undetermined"})
+RESERVED = frozenset(
+    {"overall", "spread", "reader", "transport", "undetermined", "amplification", "prompt_groups"}
+)
 _MORE_IMAGES = "Generate more images for this prompt."
 _MORE_PROMPTS = "Add prompts of the same kind; more images of the same prompts help less."
-MEASURE_READER = "Measure the reader's errors on labelled images like these, or use a better reader."
 _NO_ATTRIBUTION = "The images carry no prompts; what they show cannot be attributed to a generator's choice."
-
-
-def to_list(values: Floats) -> list[JSON]:
-    """Values as JSON numbers, flat, 6 decimals."""
-    return [round(float(value), 6) for value in np.ravel(values)]
-
-
-def _rows(values: Floats) -> list[JSON]:
-    return [to_list(row) for row in values]
-
-
-def percent(share: float) -> str:
-    """A share in words, whole percent."""
-    return f"{100 * share:.0f} %"
 
 
 def _inside(low: Floats, high: Floats, *, reference: Floats, policy: Policy) -> bool:
@@ -50,65 +50,19 @@ def _outside(shares: Floats, *, reference: Floats, policy: Policy) -> bool:
     return bool(np.any((shares < margin.low) | (shares > margin.high)))
 
 
-def _frame(analysis: Analysis, *, policy: Policy) -> dict[str, JSON]:
-    margin = margin_bounds(analysis.reference, effect=policy.margin)
-    return {
-        "groups": list(analysis.sample.readings.groups),
-        "reference": to_list(analysis.reference),
-        "margin_low": to_list(margin.low),
-        "margin_high": to_list(margin.high),
-    }
-
-
-def _estimate_details(estimate: ShareEstimate) -> dict[str, JSON]:
-    return {
-        "claim": estimate.claim,
-        "estimates": to_list(estimate.estimates),
-        "lows": to_list(estimate.low),
-        "highs": to_list(estimate.high),
-        "method": estimate.method,
-        "n_prompts": estimate.n_prompts,
-        "n_images": estimate.n_images,
-    }
-
-
-def _clustering_details(analysis: Analysis) -> dict[str, JSON]:
-    found = analysis.clustering
-    icc = round(found.icc, 4) if found.identified else None
-    effect = round(found.design_effect, 3) if found.identified else None
-    effective = round(found.effective_n, 1) if found.identified else None
-    return {"icc": icc, "design_effect": effect, "effective_n": effective, "n_images": found.n_images}
-
-
-def _prompt_table(analysis: Analysis) -> dict[str, JSON]:
-    readings = analysis.sample.readings
-    table: dict[str, JSON] = {
-        "prompt_ids": list(readings.prompt_ids),
-        "prompt_n": [int(n) for n in readings.n_images],
-        "prompt_undetermined": [int(n) for n in readings.counts[:, -1]],
-        "prompt_unread": [int(n) for n in analysis.sample.unread],
-        "prompt_worst_low": _rows(analysis.worst.low),
-        "prompt_worst_high": _rows(analysis.worst.high),
-    }
-    for numbers in analysis.numbers:
-        seen = readings.determined > 0
-        table["prompt_estimates"] = [
-            to_list(row) if known else None for row, known in zip(numbers.shares, seen, strict=True)
-        ]
-        table["prompt_lows"], table["prompt_highs"] = _rows(numbers.bounds.low), _rows(numbers.bounds.high)
-    return table
-
-
 def _blocked(analysis: Analysis, name: str, *, details: dict[str, JSON]) -> Check:
     reason = f"{analysis.obstacle} No share is reported."
     return Check(name, Status.INCONCLUSIVE, reason, source=SOURCE, next_step=MEASURE_READER, details=details)
 
 
-def _spread_words(deviation: Deviation) -> str:
-    return (
-        f"prompts deviate from the reference by {percent(deviation.observed)} on average "
-        f"(chance alone: {percent(deviation.null_mean)})"
-    )
+def _spread_words(numbers: Numbers) -> str:
+    for prompts in numbers.prompts:
+        fair = prompts.spread.reference
+        return (
+            f"; prompts deviate from the reference by {percent(fair.observed)} on average "
+            f"(chance alone: {percent(fair.null_mean)})"
+        )
+    return "; the reader cannot tell single prompts apart"
 
 
 def check_overall(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> Check:
@@ -120,7 +74,7 @@ def check_overall(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> C
         p_adjusted: bootstrap p-value, adjusted over attributes (Holm).
     """
     name = f"bias.{analysis.sample.attribute}.overall"
-    details = _frame(analysis, policy=policy) | _clustering_details(analysis) | _prompt_table(analysis)
+    details = frame(analysis, policy=policy) | clustering_details(analysis) | prompt_table(analysis)
     details["without_prompt"] = analysis.sample.without_prompt
     pooled = analysis.sample.readings.pooled().counts
     if pooled[:, :-1].any():
@@ -129,13 +83,15 @@ def check_overall(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> C
         return _blocked(analysis, name, details=details)
     numbers = analysis.numbers[0]
     estimate, reference = numbers.new, analysis.reference
-    details |= _estimate_details(estimate) | {"these_prompts": _estimate_details(numbers.these)}
+    details |= estimate_details(estimate) | {"these_prompts": estimate_details(numbers.these)}
+    details |= label_details(numbers) | index_details(analysis)
     if not analysis.sample.has_prompts:
         step = "Audit a run directory, or give the prompts of these images."
         return Check(
             name, Status.INCONCLUSIVE, _NO_ATTRIBUTION, source=SOURCE, next_step=step, details=details
         )
-    details |= {"p_value": numbers.overall_p, "p_adjusted": p_adjusted, "test": "bootstrap over prompts"}
+    test = "score test with effective n" if numbers.labelled else "bootstrap over prompts"
+    details |= {"p_value": numbers.overall_p, "p_adjusted": p_adjusted, "test": test}
     group = int(np.argmax(np.abs(estimate.estimates - reference)))
     details["group"] = estimate.groups[group]
     status, step = _overall_status(estimate, analysis, policy=policy, p_adjusted=p_adjusted)
@@ -143,7 +99,7 @@ def check_overall(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> C
         f"Over {estimate.n_prompts} prompts, perceived {estimate.groups[group]} makes up "
         f"{percent(estimate.estimates[group])} ({percent(estimate.low[group])} to "
         f"{percent(estimate.high[group])}; claim: {estimate.claim}), reference "
-        f"{percent(reference[group])}; {_spread_words(numbers.spread.reference)}."
+        f"{percent(reference[group])}{_spread_words(numbers)}."
     )
     if status is Status.INCONCLUSIVE and estimate.n_prompts < policy.min_prompts:
         reason += f" Fewer than {policy.min_prompts} prompts allow no verdict about prompts of this kind."
@@ -176,18 +132,6 @@ def _overall_status(
     return Status.INCONCLUSIVE, _MORE_PROMPTS
 
 
-def _deviation_details(deviation: Deviation) -> dict[str, JSON]:
-    return {
-        "observed": round(deviation.observed, 6),
-        "null_mean": round(deviation.null_mean, 6),
-        "null_low": round(deviation.null_low, 6),
-        "null_high": round(deviation.null_high, 6),
-        "excess": round(deviation.excess, 6),
-        "worst": round(deviation.worst, 6),
-        "p_value": deviation.p_value,
-    }
-
-
 def check_spread(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> Check:
     """Do single prompts depart from the reference, in whatever direction?
 
@@ -197,16 +141,21 @@ def check_spread(analysis: Analysis, *, policy: Policy, p_adjusted: float) -> Ch
         p_adjusted: of the mean deviation against its null, adjusted over attributes (Holm).
     """
     name = f"bias.{analysis.sample.attribute}.spread"
-    details = _frame(analysis, policy=policy) | _clustering_details(analysis)
-    if not analysis.numbers:
-        return _blocked(analysis, name, details=details)
+    details = frame(analysis, policy=policy) | clustering_details(analysis)
+    prompts = analysis.numbers[0].prompts if analysis.numbers else ()
+    if not prompts:
+        reason = f"{analysis.obstacle or analysis.contrast.reason} No share of a single prompt is reported."
+        return Check(
+            name, Status.INCONCLUSIVE, reason, source=SOURCE, next_step=MEASURE_READER, details=details
+        )
     if not analysis.sample.has_prompts:
         return Check(name, Status.INCONCLUSIVE, _NO_ATTRIBUTION, source=SOURCE, details=details)
-    spread, limit = analysis.numbers[0].spread, margin_variation(analysis.reference, effect=policy.margin)
+    spread, limit = prompts[0].spread, margin_variation(analysis.references, effect=policy.margin)
     fair = spread.reference
     details |= {
-        "from_reference": _deviation_details(fair),
-        "between_prompts": _deviation_details(spread.pooled),
+        "from_reference": deviation_details(fair),
+        "between_prompts": deviation_details(spread.pooled),
+        "indices": {index: deviation_details(found) for index, found in spread.indices.items()},
         "largest_gap": round(spread.largest_gap, 6),
         "largest_prompt": spread.largest_prompt,
         "upper_bound": round(spread.bound, 6) if spread.bounded else None,
@@ -244,22 +193,22 @@ def prompt_check_name(attribute: str, prompt_id: str) -> str:
 
 
 def check_prompt(
-    analysis: Analysis, numbers: Numbers, *, row: int, policy: Policy, p_adjusted: float
+    analysis: Analysis, numbers: PromptNumbers, *, row: int, policy: Policy, p_adjusted: float
 ) -> Check:
     """Are one prompt's shares the reference, within the margin, or undecided?
 
     Args:
         analysis: of the attribute.
-        numbers: of the analysis.
+        numbers: of its prompts.
         row: of the prompt.
         policy: margin, level, floors.
         p_adjusted: adjusted over prompts x attributes.
     """
-    readings, reference = analysis.sample.readings, analysis.reference
+    readings, reference = analysis.sample.readings, analysis.references[row]
     prompt_id, counts = readings.prompt_ids[row], readings.counts[row]
     n, read = int(counts.sum()), int(counts[:-1].sum())
     name = prompt_check_name(analysis.sample.attribute, prompt_id)
-    details = _frame(analysis, policy=policy)
+    details = frame(analysis, policy=policy, reference=reference)
     details |= {
         "prompt_id": prompt_id,
         "prompt": analysis.sample.texts.get(prompt_id, ""),
@@ -301,7 +250,7 @@ def check_prompt(
         reason,
         value=float(shares[group]),
         unit="share",
-        interval=Interval(float(low[group]), float(high[group]), joint, "melded Clopper-Pearson"),
+        interval=Interval(float(low[group]), float(high[group]), joint, numbers.method),
         threshold=float(reference[group]),
         source=SOURCE,
         next_step=_MORE_IMAGES if status is Status.INCONCLUSIVE else "",

@@ -18,6 +18,8 @@ from audit.cli.common import (
     write_json,
     write_out,
 )
+from audit.cli.reading import add_reading_options, reading_options
+from audit.cli.source_options import add_source_options, source_fields
 from audit.evidence import exit_code
 
 
@@ -39,9 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--count", type=int, default=32, metavar="N", help="images a prompt (default: 32)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: 0)")
     parser.add_argument(
-        "--format", choices=("png", "jpg", "webp"), default="png", help="file type of images made"
+        "--format",
+        choices=("png", "jpg", "webp"),
+        help="file type of images made (default: png; of another system's images their own)",
     )
+    add_source_options(parser)
     add_run_options(parser)
+    add_reading_options(parser, online=False)
     parser.set_defaults(run=run)
 
 
@@ -56,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
         prompts=args.prompts,
         count=args.count,
         seed=args.seed,
-        suffix=f".{args.format}",
+        **source_fields(args),
         **model_options(args),
+        bias=reading_options(args),
     )
     directory = open_run(plan, out=args.out, argv=sys.argv)
     with directory.lock():
-        make_images(directory, plan)
+        make_images(directory, plan, online=args.online)
         evidence = audit_rooms(directory, plan, plan.rooms, workers=args.workers)
         report = finish_report(directory)
         finish_run(directory)

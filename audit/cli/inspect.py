@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from audit.cli.verify import add_mark_options, expand
+from audit.cli.verify import add_mark_options, ledger_location, sources_of
 from audit.evidence import exit_code, worst
+from generator.errors import InputError
 
 if TYPE_CHECKING:
     from audit.provenance.layers import Layers
@@ -32,32 +32,40 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print what every file says."""
+    from audit.batch import unreadable
     from audit.provenance.gather import build_setup, examine
     from audit.provenance.text import clean_text
     from audit.provenance.verdict import judge
 
-    setup = build_setup(trust=args.trust, ledger=args.ledger, search=args.watermark)
+    if not args.paths:
+        raise InputError("nothing to inspect; name files or folders (assay inspect --help)")
+    setup = build_setup(
+        trust=args.trust, ledger=ledger_location(args.ledger), search=args.watermark, at=args.at
+    )
     documents = []
     statuses = []
-    with contextlib.ExitStack() as stack:
-        for shown, path in expand(args.paths, stack):
-            layers = examine(path, setup)
-            evidence = judge(layers)
+    with sources_of(args) as sources:
+        for source in sources:
+            if source.problem:
+                evidence, said = unreadable(source.name, source.problem), {}
+            else:
+                layers = examine(source.path, setup)
+                evidence, said = judge(layers), describe(layers)
             statuses.append(evidence.status)
             verdict = evidence.find("verdict")
-            name = clean_text(shown, limit=4096)
+            name = clean_text(source.name, limit=4096)
             document = {"path": name, "verdict": str(verdict.value), "status": str(evidence.status)}
-            full = {**document, **describe(layers)}
-            if args.json:
+            full = {**document, **said}
+            if source.is_temporary:
+                source.path.unlink(missing_ok=True)
+            if args.form == "json":
                 documents.append(full)
-            elif args.jsonl:
+            elif args.form == "jsonl":
                 sys.stdout.write(json.dumps(full) + "\n")
             else:
                 title = f"{name}: {verdict.value} [{evidence.status}]"
-                sys.stdout.write(
-                    "\n".join([title, f"  {verdict.reason}", *_lines(describe(layers), 1), "\n"])
-                )
-    if args.json:
+                sys.stdout.write("\n".join([title, f"  {verdict.reason}", *_lines(said, 1), "\n"]))
+    if args.form == "json":
         sys.stdout.write(json.dumps({"schema_version": 1, "assets": documents}, indent=2) + "\n")
     return exit_code(worst(statuses))
 

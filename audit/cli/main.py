@@ -22,11 +22,18 @@ VERBS = (
     "mark",
     "verify",
     "inspect",
+    "trust",
+    "doctor",
+    "seed",
     "bias",
+    "label",
+    "compare",
+    "plan",
     "detect",
     "trace",
     "report",
     "dashboard",
+    "serve",
     "train",
 )
 

@@ -10,7 +10,18 @@ from typing import Any
 from audit.cli.common import note, write_out
 
 # In the order in which `all` trains them: each may read the weights of those before.
-FAMILIES = ("tokenizer", "autoregressive", "clip", "reader", "detector")
+FAMILIES = (
+    "tokenizer",
+    "autoregressive",
+    "decoder",
+    "masked",
+    "diffusion",
+    "adversarial",
+    "mae",
+    "clip",
+    "reader",
+    "detector",
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,12 +45,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _recipes() -> Mapping[str, Callable[..., Any]]:
     from audit.bias.reader_recipe import train_reader
     from audit.detector.recipe import train_embedded_detector
-    from generator.recipes import train_autoregressive, train_tokenizer
+    from generator.recipes import RECIPES
     from generator.recipes_clip import train_clip
+    from generator.recipes_families import FAMILY_RECIPES
 
     return {
-        "tokenizer": train_tokenizer,
-        "autoregressive": train_autoregressive,
+        **RECIPES,
+        **FAMILY_RECIPES,
         "clip": train_clip,
         "reader": train_reader,
         "detector": lambda folder, **options: train_embedded_detector(

@@ -23,7 +23,6 @@ from audit.detector.world import (
     make_samples,
 )
 from generator.embedded import EmbeddedGenerator, load_tokenizer
-from generator.interface import Generator
 from generator.portraits.corpus import Corpus, Rates
 from generator.portraits.draw import DRAWING_VERSION
 from generator.training import Recipe
@@ -84,7 +83,9 @@ def train_embedded_detector(
     return save_weights(FAMILY, weights.tensors, replace(weights.card, figures=figures), folder)
 
 
-def measure_generator(detector: Detector, generator: Generator, *, count: int = 400) -> dict[str, float]:
+def measure_generator(
+    detector: Detector, generator: EmbeddedGenerator, *, count: int = 400
+) -> dict[str, float]:
     """Recall on pictures of a generator as it is now, for captions that trained nothing: untouched and processed.
 
     Args:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generator.transformer import GridPositions, Transformer
+from generator.vit import ViT
 
 _KERNEL_3 = ((-1.0, 2.0, -1.0), (2.0, -4.0, 2.0), (-1.0, 2.0, -1.0))
 _KERNEL_5 = (
@@ -77,21 +77,19 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-class DetectorViT(nn.Module):
+class DetectorViT(ViT):
     """Crops in, one logit each out; build it under `generator.training.seeded` for repeatable weights."""
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or DetectorConfig()
+        config = config or DetectorConfig()
         if config.crop % 16 or config.width % 8 or config.width % config.heads:
             raise ValueError(f"{config}: crop must divide by 16, width by 8 and by heads")
-        self.high_pass = HighPass()
-        self.stem = nn.Sequential(
+        stem = nn.Sequential(
             _stage(9, 32), _stage(32, 64), _stage(64, 96), nn.Conv2d(96, config.width, 2, stride=2)
         )
-        self.positions = GridPositions(config.side, config.width)
-        self.class_token = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
-        self.encoder = Transformer(config.width, config.layers, heads=config.heads)
+        super().__init__(stem, side=config.side, width=config.width, depth=config.layers, heads=config.heads)
+        self.config = config
+        self.high_pass = HighPass()
         self.head = nn.Linear(config.width, 1)
         nn.init.normal_(self.head.weight, std=0.02)  # starts undecided
         nn.init.zeros_(self.head.bias)
@@ -105,8 +103,5 @@ class DetectorViT(nn.Module):
         Returns:
             float32 logits (B,); positive leans synthetic. Uncalibrated.
         """
-        patches = self.stem(self.high_pass(pixels.float()))  # (B, C, side, side)
-        x = patches.flatten(2).transpose(1, 2) + self.positions()  # (B, C, side, side) -> (B, T, C)
-        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)  # -> (B, 1 + T, C)
-        logits: Tensor = self.head(self.encoder(x)[:, 0])  # class token only: (B, 1 + T, C) -> (B, 1)
+        logits: Tensor = self.head(self.look(self.high_pass(pixels.float())))  # (B, 1)
         return logits.squeeze(1).float()

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generator.interface import Generator, Prompt, Request
+from generator.embedded import EmbeddedGenerator
+from generator.interface import Prompt, Request
 from generator.marking.payload import AssetId
 from generator.marking.watermark.interface import InsufficientCapacityError
 from generator.marking.watermark.keys import SECRET_BYTES, WatermarkKey
@@ -119,7 +120,7 @@ def make_reconstructions(corpus: Corpus, tokenizer: Tokenizer) -> Maker:
     return make
 
 
-def make_samples(corpus: Corpus, generator: Generator, *, seed: int) -> Maker:
+def make_samples(corpus: Corpus, generator: EmbeddedGenerator, *, seed: int) -> Maker:
     """What a generator makes when it is asked for the captions of drawings.
 
     Args:

@@ -153,7 +153,9 @@ def check_trust(layers: Layers) -> Check:
             name, Status.FAIL, "revoked", f"The certificate of {signer} was revoked.", codes=failures
         )
     if "signingCredential.invalid" in names(failures):
-        reason = f"The certificate of {signer} is not one that may sign Content Credentials."
+        why = next((code.explanation for code in failures if code.code == "signingCredential.invalid"), "")
+        reason = f"The certificate of {signer} is not one that may sign Content Credentials"
+        reason += f" ({clean_text(why)})." if why else "."
         step = "Its key usage, its key or its form is not what C2PA asks for; ask the signer."
         return _check(name, Status.FAIL, "unacceptable", reason, codes=failures, next_step=step)
     if report.trust_list == DEVELOPMENT_LIST or layers.claims.organisation == DEVELOPMENT_NAME:
@@ -165,7 +167,7 @@ def check_trust(layers: Layers) -> Check:
         return _check(name, Status.PASS, "trusted", reason, codes=(Code("signingCredential.trusted"),))
     if not layers.has_trust_list:
         reason = f"No trust list was given, so nothing is known about {signer}."
-        step = "Put the C2PA trust list (PEM) and your own anchors into a folder and give it with --trust FOLDER."
+        step = "Get the C2PA trust lists with `assay trust import --online`, or give PEM files with --trust FOLDER."
         return _check(name, Status.INCONCLUSIVE, "no-list", reason, codes=failures, next_step=step)
     reason = f"No authority on your trust list vouches for {signer}."
     if report.trust_list == TIME_LIST:
@@ -189,9 +191,7 @@ def check_time(layers: Layers) -> Check:
         return _without_signature(name)
     seen = _time_codes(codes)
     if codes.has(*_CONTRADICTIONS):
-        reason = (
-            "The time stamp does not belong to this signature, or lies outside the certificate's validity."
-        )
+        reason = "The time of the signature contradicts its time stamp, or lies outside the certificate's validity."
         return _check(name, Status.FAIL, "contradicted", reason, codes=seen, next_step=ORIGINAL)
     stamped, trusted = codes.has("timeStamp.validated"), codes.has("timeStamp.trusted")
     until = clean_text(layers.claims.not_after[:10]) or "a day it does not tell"

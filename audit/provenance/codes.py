@@ -9,6 +9,7 @@ Source: C2PA specification 2.4, section 15.2 (status codes), and CAWG identity a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,13 @@ _HARMLESS_ENDINGS = (
 )
 
 
+@functools.lru_cache(maxsize=1024)  # the same few codes come with every file
+def _part_of(code: str) -> Part:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return next((part for prefix, part in _BY_PREFIX if code.startswith(prefix)), Part.INTEGRITY)
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """One status code as a validator gave it.
@@ -73,9 +81,7 @@ class Code:
     @property
     def part(self) -> Part:
         """The part of the verdict it speaks about; integrity for a code that nobody listed."""
-        if self.code in _BY_CODE:
-            return _BY_CODE[self.code]
-        return next((part for prefix, part in _BY_PREFIX if self.code.startswith(prefix)), Part.INTEGRITY)
+        return _part_of(self.code)
 
     @property
     def is_harmless(self) -> bool:

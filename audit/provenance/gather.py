@@ -6,17 +6,25 @@ engine) raises.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Literal, get_args
 
+from audit.provenance.channels import Channels, find_channels
 from audit.provenance.claims import Claims, extract_claims, is_asset_id
 from audit.provenance.layers import Layers, LedgerAnswer, LedgerState, Watermark, WatermarkState, is_intact
+from audit.provenance.moment import report_at
 from audit.provenance.read import Manifests, read_manifests
+from audit.provenance.signer import amend, signer_facts
 from audit.provenance.trust import TrustLists, load_trust
+from audit.provenance.trust_store import load_stored, open_store
 from generator.errors import CannotCheckError, InputError
 from generator.marking.credentials import ASSET_LABEL
 from generator.marking.identity import assay_home, development_root
@@ -27,6 +35,7 @@ from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_key
 from generator.marking.watermark.registry import SCHEMES
 
 Search = Literal["quick", "full", "off", "auto"]
+MAX_HELD = 128 << 20  # bytes of a file that is kept in memory; larger ones are read by each layer on its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +45,34 @@ class Setup:
     Attributes:
         trust: anchors by purpose.
         key_file: the deployment's watermark key; None: watermarks are not looked for.
-        ledger: SQLite file; None: no ledger is asked.
+        ledger: SQLite file or postgresql:// address; None: no ledger is asked.
         search: how hard to look for the watermark. "auto": quick, and full when nothing intact was found.
+        at: moment at which certificates are judged, aware; None: now.
     """
 
     trust: TrustLists = TrustLists()
     key_file: Path | None = None
-    ledger: Path | None = None
+    ledger: Path | str | None = None
     search: Search = "auto"
+    at: datetime | None = None
 
 
 def build_setup(
     *,
     trust: Path | None = None,
-    ledger: Path | None = None,
+    ledger: Path | str | None = None,
     key_folder: Path | None = None,
     search: Search = "auto",
+    at: datetime | None = None,
 ) -> Setup:
     """The set-up of this machine; what does not exist is left out, nothing is created.
 
     Args:
-        trust: folder or file of PEM trust lists.
+        trust: folder or file of PEM trust lists; None: those that the user imported.
         ledger: default: the one in `assay_home()`, if there is one.
         key_folder: folder of the watermark key; default `assay_home()`.
         search: how hard to look for the watermark.
+        at: moment at which certificates are judged, aware; None: now.
 
     Raises:
         InputError: the trust list or a named ledger does not exist or cannot be used, or an unknown search mode.
@@ -68,16 +81,21 @@ def build_setup(
     if search not in get_args(Search):
         raise InputError(f"watermark search {search!r}: expected one of {', '.join(get_args(Search))}")
     home = assay_home()
-    lists = load_trust(trust, development=development_root(home / "identity"))
+    root = development_root(home / "identity")
+    if trust is None:
+        lists = load_stored(open_store(home), development=root)
+    else:
+        purposes = open_store(home).purposes
+        lists = load_trust(trust, development=root, purposes=purposes)
     if ledger is None and (home / LEDGER_FILE).is_file():
         ledger = home / LEDGER_FILE
     if ledger is not None:
         Ledger(ledger, read_only=True).close()
     key_file = (key_folder or home) / KEY_FILE
     if not key_file.is_file():
-        return Setup(lists, None, ledger, search)
+        return Setup(lists, None, ledger, search, at)
     _key(key_file)
-    return Setup(lists, key_file, ledger, search)
+    return Setup(lists, key_file, ledger, search, at)
 
 
 def examine(path: Path, setup: Setup, *, with_crjson: bool = True) -> Layers:
@@ -86,25 +104,48 @@ def examine(path: Path, setup: Setup, *, with_crjson: bool = True) -> Layers:
     Args:
         path: of the file; it may be anything, or not there.
         setup: what to look with.
-        with_crjson: also keep crJSON, which the rubric and some dates need.
+        with_crjson: keep crJSON, which the rubric needs; without, it is made only where a time stamp or an ended
+            certificate has to be explained.
 
     Raises:
         CannotCheckError: the ledger or the key fails; never because of what the file holds.
     """
-    manifests = read_manifests(path, setup.trust, with_crjson=with_crjson)
+    content = _content(path)
+    manifests = read_manifests(path, setup.trust, content=content, with_crjson=with_crjson)
     claims = extract_claims(manifests, asset_label=ASSET_LABEL)
+    channels = _channels(path, content) if manifests.is_present else Channels()
+    facts = signer_facts(channels.chain[0], setup.trust.purposes) if channels.chain else None
+    if facts is not None:
+        claims = dataclasses.replace(claims, not_after=facts.end.isoformat())
+        manifests = amend(manifests, channels.chain, channels.ocsp, purposes=setup.trust.purposes)
+    if setup.at is not None:
+        manifests = report_at(
+            manifests, channels.chain, trust=setup.trust, at=setup.at, signed_at=claims.signed_at
+        )
     watermark = _find_watermark(path, setup, intact=is_intact(manifests))
-    labels = _labels(path)
+    labels = _labels(path if content is None else content)
     return Layers(
         subject=path.name,
         manifests=manifests,
         claims=claims,
         watermark=watermark,
         labels=labels,
-        ledger=_ask_ledger(path, setup, manifests=manifests, ids=list(_ids(claims, watermark, labels))),
+        ledger=_ask_ledger(
+            path, setup, content=content, manifests=manifests, ids=list(_ids(claims, watermark, labels))
+        ),
         has_trust_list=bool(setup.trust.signers),
         schemes=tuple(SCHEMES),
+        channels=channels,
     )
+
+
+def _content(path: Path) -> bytes | None:
+    """A file's bytes, read once for all layers; None when they are too many to hold, or cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read() if os.fstat(stream.fileno()).st_size <= MAX_HELD else None
+    except OSError:
+        return None
 
 
 def _ids(claims: Claims, watermark: Watermark, labels: Labels) -> Iterator[str]:
@@ -114,9 +155,16 @@ def _ids(claims: Claims, watermark: Watermark, labels: Labels) -> Iterator[str]:
             yield value
 
 
-def _labels(path: Path) -> Labels:
+def _channels(path: Path, content: bytes | None) -> Channels:
+    if content is not None:
+        return find_channels(content)
+    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
+        return find_channels(mapped)
+
+
+def _labels(source: bytes | Path) -> Labels:
     try:
-        return read_labels(path)
+        return read_labels(source)
     except OSError as error:
         return Labels(LabelStatus.DAMAGED, f"The file cannot be read: {error.strerror or error}.")
 
@@ -165,6 +213,7 @@ def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
         scheme=found.scheme,
         key_id=found.key_id,
         search=mode,
+        geometry=found.geometry,
     )
 
 
@@ -172,7 +221,9 @@ def _p_value(detection: Detection) -> float:
     return detection.log10_p
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, content: bytes | None) -> str:
+    if content is not None:
+        return hashlib.sha256(content).hexdigest()
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -180,10 +231,12 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def _ask_ledger(path: Path, setup: Setup, *, manifests: Manifests, ids: list[str]) -> LedgerAnswer:
+def _ask_ledger(
+    path: Path, setup: Setup, *, content: bytes | None, manifests: Manifests, ids: list[str]
+) -> LedgerAnswer:
     if setup.ledger is None:
         return LedgerAnswer(LedgerState.OFF)
-    digest = _sha256(path)
+    digest = _sha256(path, content)
     with Ledger(setup.ledger, read_only=True) as ledger:
         queries = (
             ("asset id", ledger.find, ids),

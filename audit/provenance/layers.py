@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from audit.provenance.channels import Channels
 from audit.provenance.claims import Claims
 from audit.provenance.codes import Part
 from audit.provenance.read import Manifests
 from generator.marking.labels import Labels
 from generator.marking.ledger import Entry
+from generator.marking.watermark.interface import Geometry
 
 
 class WatermarkState(StrEnum):
@@ -34,6 +36,7 @@ class Watermark:
         scheme: name of the technique looked for.
         key_id: name of the key looked with.
         search: "quick" or "full"; "" when nothing was searched.
+        geometry: what happened to the picture since it was marked; None when not found.
     """
 
     state: WatermarkState
@@ -43,6 +46,7 @@ class Watermark:
     scheme: str = ""
     key_id: str = ""
     search: str = ""
+    geometry: Geometry | None = None
 
 
 class LedgerState(StrEnum):
@@ -86,6 +90,7 @@ class Layers:
         ledger: our own memory.
         has_trust_list: whether a list of signers was given.
         schemes: names of the watermark techniques that this version reads.
+        channels: bytes of the file that no signature covers.
     """
 
     subject: str
@@ -96,6 +101,7 @@ class Layers:
     ledger: LedgerAnswer
     has_trust_list: bool = False
     schemes: tuple[str, ...] = field(default=())
+    channels: Channels = Channels()
 
     @property
     def is_intact(self) -> bool:

@@ -15,8 +15,10 @@ from audit.engine import Module
 from audit.evidence import JSON, Check, Evidence, Status, worst
 from audit.provenance.gather import Search, Setup, build_setup, examine
 from audit.provenance.layers import Layers
+from audit.provenance.rubric import Rubric
+from audit.provenance.rubric_gate import NAME as RUBRIC
 from audit.provenance.text import clean_text
-from audit.provenance.verdict import RUBRIC, VERDICT, judge
+from audit.provenance.verdict import VERDICT, judge
 from audit.statistics import clopper_pearson
 
 _SOURCE = "audit.provenance.module"
@@ -101,7 +103,7 @@ class Measure:
         rows = []
         for item in items:
             layers = examine(item.path, self.setup)
-            evidence = judge(layers, with_rubric=item.prompt_id is not None)
+            evidence = judge(layers, rubric=Rubric.CONFORMANCE_2_4 if item.prompt_id is not None else "")
             rows.append(build_row(item.image_id, layers, evidence))
         return rows
 

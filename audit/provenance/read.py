@@ -6,9 +6,12 @@ network is never used, and the engine's own state is only one of the things repo
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,12 +25,6 @@ from audit.provenance.codes import Code, Codes, parse_codes
 from audit.provenance.trust import DEVELOPMENT_LIST, SIGNER_LIST, TIME_LIST, TrustLists
 
 JsonObject = Mapping[str, Any]
-
-# Key purposes a signing certificate may state. c2pa-rs 0.91 accepts only the first unless it is told otherwise, and
-# would call certificates of the official profile invalid. Source: C2PA 2.4 section 14.5.1; emailProtection,
-# documentSigning, claimSigning.
-_SIGNING_PURPOSES = ("1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1")
-
 
 _SNIFFED = 4_096  # bytes at the start of a file in which an SVG names itself
 
@@ -58,7 +55,7 @@ class Manifests:
         codes: validation of the active manifest.
         deltas: validation of the ingredients, as far as it differs from what the manifests record.
         trust_list: name of the list that holds the signer's anchor; "" when none does.
-        crjson: the store in crJSON, the form that the official rubrics read; empty when not asked for.
+        crjson: the store in crJSON, the form that the official rubrics read; empty when not needed.
         remote_url: address of a manifest that is not embedded; "" otherwise.
     """
 
@@ -88,9 +85,17 @@ class Manifests:
         return found if isinstance(found, Mapping) else {}
 
 
-@functools.lru_cache(maxsize=8)
 def build_context(trust: TrustLists) -> c2pa.Context:
-    """An engine context with every setting that matters stated; one for each set of lists and process."""
+    """An engine context with every setting that matters stated; one for each set of lists and process.
+
+    A forked child must not use the native handles of its parent: the engine refuses them, which would look like a
+    damaged manifest.
+    """
+    return _context(trust, os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _context(trust: TrustLists, process: int) -> c2pa.Context:  # noqa: ARG001 - part of the key
     lists = (
         (SIGNER_LIST, "manifest", trust.signers),
         (TIME_LIST, "tsa", trust.time_stamps),
@@ -104,27 +109,36 @@ def build_context(trust: TrustLists) -> c2pa.Context:
     return c2pa.Context.from_dict(
         {
             "verify": {"verify_trust": True, "ocsp_fetch": False, "remote_manifest_fetch": False},
-            "trust": {"anchors": anchors, "trust_config": "\n".join(_SIGNING_PURPOSES) + "\n"},
+            "trust": {"anchors": anchors, "trust_config": "\n".join(trust.purposes) + "\n"},
         }
     )
 
 
 def read_manifests(
-    source: Path | bytes, trust: TrustLists, *, sidecar: bytes | None = None, with_crjson: bool = True
+    source: Path | bytes,
+    trust: TrustLists,
+    *,
+    content: bytes | None = None,
+    sidecar: bytes | None = None,
+    with_crjson: bool = True,
 ) -> Manifests:
     """Read and validate the manifest store of a media file; its kind is found from its bytes, not from its name.
 
     Args:
         source: path or content of the file.
         trust: anchors by purpose.
+        content: of the file at a path, when it was read already.
         sidecar: a manifest store kept beside the file, instead of an embedded one.
-        with_crjson: also return crJSON (needed for the rubric; costs about a millisecond).
+        with_crjson: always return crJSON (needed for the rubric); else only where there are dates to explain.
     """
     try:
-        with _open(source) as stream, _reader(source, stream, trust, sidecar=sidecar) as reader:
+        held = source if content is None else content
+        with _open(held) as stream, _reader(source, stream, trust, sidecar=sidecar) as reader:
             document = json.loads(reader.json())
-            crjson = json.loads(reader.crjson()) if with_crjson else {}
-            return _report(document, crjson, str(reader.get_validation_state()))
+            report = _report(document, str(reader.get_validation_state()))
+            if report.is_present and (with_crjson or _has_dates(report.codes)):
+                report = dataclasses.replace(report, crjson=json.loads(reader.crjson()))
+            return report
     except c2pa.C2paError as error:
         return _refusal(source, str(error))
     except OSError as error:
@@ -214,20 +228,42 @@ def _is_image(source: Path | bytes) -> bool:
         return False
 
 
-def _report(document: JsonObject, crjson: JsonObject, state: str) -> Manifests:
+_LIST = re.compile(r"\[(assay:[a-z-]+)\] trust anchors")
+
+
+def _trust_list(codes: Codes) -> str:
+    """The list that vouches for the active manifest's signer; "" when none does.
+
+    The engine's `trustListUri` is not asked: it names the list of whichever signer was looked at last, and that may
+    be an ingredient's (measured).
+    """
+    trusted = (code for code in codes.success if code.code == "signingCredential.trusted")
+    found = next((_LIST.search(code.explanation) for code in trusted), None)
+    return found[1] if found else ""
+
+
+def _has_dates(codes: Codes) -> bool:
+    """Whether there is a time to explain that only crJSON tells: of a time stamp, or of an ended certificate."""
+    every = (*codes.failure, *codes.informational, *codes.success)
+    return any(
+        code.code.startswith("timeStamp.") or code.code == "signingCredential.expired" for code in every
+    )
+
+
+def _report(document: JsonObject, state: str) -> Manifests:
     try:
         results = document["validation_results"]
         deltas = tuple(
             parse_codes(entry["validationDeltas"]) for entry in results.get("ingredientDeltas") or ()
         )
+        codes = parse_codes(results["activeManifest"])
         return Manifests(
             ManifestState(state.lower()),
             active=document["active_manifest"],
             manifests=document["manifests"],
-            codes=parse_codes(results["activeManifest"]),
+            codes=codes,
             deltas=deltas,
-            trust_list=str(results.get("trustListUri") or ""),
-            crjson=crjson,
+            trust_list=_trust_list(codes),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"{type(error).__name__} {error} with c2pa-python {c2pa.__version__}, expected 0.38"

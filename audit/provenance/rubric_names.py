@@ -1,9 +1,11 @@
 """The lists of names that the rubric's statements compare with.
 
-Source: C2PA asset rubrics 1.0 (2026-08-06), conformance 0.2, specification 2.4, section "variables".
+Source: C2PA asset rubrics 1.0 (2026-08-06), section "variables" of each.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 NO_RESULTS = "MISSING_VALIDATION_RESULTS"
 """Stands for the failure list of a manifest that brings no validation results."""
@@ -246,3 +248,73 @@ MISMATCH_CODES = frozenset(
         "ingredient.manifest.mismatch",
     }
 )
+
+TRUST_CODES = frozenset(
+    {
+        NO_RESULTS,
+        "claimSignature.mismatch",
+        "claimSignature.outsideValidity",
+        "signingCredential.invalid",
+        "signingCredential.ocsp.revoked",
+        "signingCredential.untrusted",
+    }
+)
+
+GENAI_SOURCE_TYPES = frozenset(
+    {
+        "http://c2pa.org/digitalsourcetype/trainedAlgorithmicData",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+    }
+)
+
+POSSIBLY_GENAI_SOURCE_TYPES = frozenset(
+    {
+        "http://cv.iptc.org/newscodes/digitalsourcetype/composite",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/digitalArt",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The lists that differ between versions of the specification."""
+
+    allowed_actions: frozenset[str]
+    allowed_assertions: frozenset[str]
+    deprecated_actions: frozenset[str]
+    standard_parameters: frozenset[str]
+
+
+_NEW_ACTIONS = frozenset(
+    {
+        "c2pa.mastered",
+        "c2pa.mixed",
+        "c2pa.remixed",
+        "c2pa.resized.proportional",
+        "c2pa.watermarked.bound",
+        "c2pa.watermarked.unbound",
+    }
+)
+_NEW_ASSERTIONS = frozenset(
+    {
+        "c2pa.ai-disclosure",
+        "c2pa.alternative-content-representation",
+        "c2pa.environmental-sustainability",
+        "c2pa.external-reference",
+        "c2pa.repository-receipt",
+        "c2pa.session-keys",
+    }
+)
+
+VOCABULARIES = {
+    "2.4": Vocabulary(ALLOWED_ACTIONS, ALLOWED_ASSERTIONS, DEPRECATED_ACTIONS, STANDARD_PARAMETERS),
+    "2.2": Vocabulary(
+        ALLOWED_ACTIONS - _NEW_ACTIONS,
+        ALLOWED_ASSERTIONS - _NEW_ASSERTIONS,
+        DEPRECATED_ACTIONS - {"c2pa.watermarked"},
+        STANDARD_PARAMETERS - {"relatedAssertions"},
+    ),
+}
+"""Version of the specification -> its lists. The 2.2 lists lack what came between 2.2 and 2.4."""

@@ -17,4 +17,6 @@ def clean_text(value: object, *, limit: int = 120) -> str:
         return ""
     text = str(value)
     shown = text[:limit] + ("…" if len(text) > limit else "")
+    if shown.isprintable():
+        return shown
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in shown)

@@ -140,6 +140,18 @@ VERDICTS: tuple[Row, ...] = (
     ),
     # Nothing signed in the file.
     _row(
+        "recovered, bytes differ",
+        "The file lost its Content Credentials; they were found again, and the picture shows what was published.",
+        "c2pa.integrity = absent | unsupported | remote",
+        "recovered = recovered",
+    ),
+    _row(
+        "recovered, manifest kept elsewhere",
+        "The Content Credentials of exactly these bytes are kept outside the file.",
+        "c2pa.integrity = absent | unsupported | remote",
+        "recovered = bytes-equal",
+    ),
+    _row(
         "watermark only",
         "There are no Content Credentials in the file, but it carries our watermark.",
         "c2pa.integrity = absent | unsupported | remote",
@@ -172,6 +184,16 @@ VERDICTS: tuple[Row, ...] = (
         "There are Content Credentials, but they do not cover what they would have to cover.",
     ),
 )
+
+
+def format_table() -> str:
+    """The whole table as Markdown, one row a line, in the order in which it is read."""
+    lines = ["| # | word | what it says | when |", "|---|---|---|---|"]
+    for number, row in enumerate(VERDICTS, start=1):
+        when = "; ".join(f"`{name}` is {' or '.join(sorted(values))}" for name, values in row.when.items())
+        lines.append(f"| {number} | {row.word} | {row.meaning} | {when or 'anything else'} |")
+    return "\n".join(lines) + "\n"
+
 
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(row.word for row in VERDICTS))
 

@@ -62,7 +62,11 @@ def describe_record(contents: Contents) -> list[Fact]:
         Fact("Signing identity", _identity(identity)),
         Fact("Watermark", ", key ".join(_texts(watermark, "scheme", "key_id"))),
         Fact("Command", " ".join(map(str, _list(record.get("argv")))), is_code=True),
-        *(Fact(f"Setting: {name}", _flat(value)) for name, value in config.items() if value is not None),
+        *(
+            Fact(f"Setting: {name}", _flat(value))
+            for name, value in config.items()
+            if value not in (None, {}, [])
+        ),
         Fact("Commit of Assay", _commit(record), is_code=True),
         Fact("Python", str(record.get("python", ""))),
         Fact("Machine", str(record.get("platform", ""))),
@@ -109,4 +113,8 @@ def _texts(record: Mapping[str, Any], *names: str) -> list[str]:
 
 
 def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{name} {inner}" for name, inner in value.items() if inner not in (None, "", [], {})
+        )
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -6,7 +6,7 @@ Every text is escaped here; every chart has a title and a description for screen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -49,10 +49,12 @@ class GroupRow:
     Attributes:
         label: of the row.
         shares: group -> (share, low, high); a group that is missing draws nothing.
+        references: group -> what this prompt is compared with, where it has a reference of its own.
     """
 
     label: str
     shares: Mapping[str, tuple[float, float, float]]
+    references: Mapping[str, float] = field(default_factory=dict)
 
 
 def _range(rows: Sequence[IntervalRow], *, unit: str) -> tuple[float, float]:
@@ -212,7 +214,7 @@ def group_chart(
         rows: at least one.
         groups: at least one, in column order.
         title: said to screen readers.
-        reference: group -> share to compare with; groups without one have no line.
+        reference: group -> share to compare with; no line for groups without one, or where rows have their own.
     """
     left, gap = 150, 44
     width = (WIDTH - left - gap * len(groups)) / len(groups)
@@ -225,10 +227,15 @@ def group_chart(
             x = start + width * tick
             parts.append(line(x, top - 6, x, height - 4, "grid"))
             parts.append(text(x, 33, f"{100 * tick:g} %", css="tick", anchor="middle"))
-        if group in reference:
+        own = [row.references.get(group) for row in rows]
+        if group in reference and not any(own):
             x = start + width * reference[group]
             parts.append(line(x, top - 8, x, height - 4, "threshold"))
         for index, row in enumerate(rows):
+            against = own[index]
+            if against is not None:
+                x, y = start + width * against, top + 19 * (index + 0.5)
+                parts.append(line(x, y - 9, x, y + 9, "threshold"))
             if group in row.shares:
                 share, low, high = (start + width * part for part in row.shares[group])
                 parts.append(whisker(share, low, high, top + 19 * (index + 0.5)))

@@ -95,7 +95,7 @@ def build_galleries(run: Path, images: pd.DataFrame, flags: Mapping[str, list[st
         shown = shown.head(PER_PROMPT if prompt_id else WITHOUT_PROMPT)
         prompt = str(table["prompt"].iloc[0]) if prompt_id else ""
         pictures = tuple(
-            _picture(run, image_id, path, prompt=prompt, flags=flags)
+            build_picture(run, image_id, path, prompt=prompt, flags=flags)
             for image_id, path in zip(shown["image_id"], shown["path"], strict=True)
         )
         flagged = int(table["flagged"].sum())
@@ -103,9 +103,10 @@ def build_galleries(run: Path, images: pd.DataFrame, flags: Mapping[str, list[st
     return galleries
 
 
-def _picture(
+def build_picture(
     run: Path, image_id: str, path: str, *, prompt: str, flags: Mapping[str, list[str]], side: int = SIDE
 ) -> Picture:
+    """A picture with its caption; one without pixels where the file is gone or damaged."""
     reasons = tuple(flags.get(image_id, ()))
     alt = f"Image {Path(path).name}" + (f", prompt “{prompt}”" if prompt else "")
     alt += f"; flagged: {'; '.join(reasons)}" if reasons else ""
@@ -129,7 +130,7 @@ def build_pairs(
     pairs = []
     for row in best.to_dict("records"):
         prompt = row["prompt"] if isinstance(row["prompt"], str) else ""
-        picture = _picture(run, row["image_id"], row["path"], prompt=prompt, flags={}, side=PAIR_SIDE)
+        picture = build_picture(run, row["image_id"], row["path"], prompt=prompt, flags={}, side=PAIR_SIDE)
         name = str(row["candidate_id"])
         uri = candidate_thumbnail(name, side=PAIR_SIDE, folder=folder)
         candidate = Picture(uri, f"Reference {name}", name, ())

@@ -13,10 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from audit.evidence import Check, Evidence, Status
+from audit.report import bias_page, galleries, numbers, rooms, shares, words
 from audit.report import flags as flagging
-from audit.report import galleries, numbers, rooms, shares, words
 from audit.report.contents import Contents, read_contents, read_table
 from audit.report.facts import describe_record, describe_subject
+from audit.report.plain import Sentence, summarise_bias
 from audit.run import RunDirectory, now, write_atomically
 from generator.errors import AssayError
 
@@ -59,6 +60,8 @@ class RoomPage:
         checks: findings first, at most MAX_CHECKS.
         content: charts and tables.
         pairs: pictures beside candidates, of the tracing room.
+        sentences: the bias room in plain words.
+        cells: examples of each reading, of the bias room.
     """
 
     name: str
@@ -70,6 +73,8 @@ class RoomPage:
     checks: list[Check]
     content: rooms.RoomFigures
     pairs: list[galleries.Pair]
+    sentences: list[Sentence]
+    cells: list[bias_page.Cell]
 
     @property
     def status(self) -> Status:
@@ -114,7 +119,7 @@ def render_report(run: RunDirectory) -> str:
     )
     pages = [_build_page(room, contents, tables) for room in words.ROOMS if room in contents.rooms_planned]
     unreadable = galleries.list_unreadable(images)
-    text: str = _template().render(
+    text: str = load_template("report.html.j2").render(
         contents=contents,
         status=contents.status,
         problems={**contents.problems, **tables.problems},
@@ -168,6 +173,8 @@ def _build_page(room: str, contents: Contents, tables: _Tables) -> RoomPage:
         checks=checks,
         content=_content(room, evidence, rows),
         pairs=pairs,
+        sentences=summarise_bias(evidence) if room == "bias" and evidence is not None else [],
+        cells=bias_page.build_cells(contents.path, tables.frames["images"], rows) if room == "bias" else [],
     )
 
 
@@ -192,7 +199,7 @@ def _content(room: str, evidence: Evidence | None, rows: pd.DataFrame) -> rooms.
             else "Not one image could be measured in this room."
         )
         return rooms.RoomFigures(tuple(measured), (), (said,))
-    found = rooms.bias_figures(rows, evidence) if room == "bias" else _FIGURES[room](rows)
+    found = bias_page.bias_figures(rows, evidence) if room == "bias" else _FIGURES[room](rows)
     return rooms.RoomFigures((*found.figures, *measured), found.listings, found.remarks)
 
 
@@ -207,8 +214,9 @@ def _breakable(name: str) -> Markup:
     return Markup(".<wbr>").join(name.split("."))
 
 
-@lru_cache(maxsize=1)
-def _template() -> Any:  # noqa: ANN401 - jinja2 types its templates loosely
+@lru_cache(maxsize=8)
+def load_template(name: str) -> Any:  # noqa: ANN401 - jinja2 types its templates loosely
+    """A template with the report's filters and words; it escapes every text."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -228,9 +236,10 @@ def _template() -> Any:  # noqa: ANN401 - jinja2 types its templates loosely
     environment.globals.update(
         style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),  # noqa: S704 - our own file
         status_words=words.STATUS_WORDS,
+        room_words=words.ROOM_WORDS,
         overall_words=words.OVERALL_WORDS,
         general_limits=words.GENERAL_LIMITS,
         glossary=words.GLOSSARY,
         development_words=words.DEVELOPMENT,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

@@ -11,15 +11,12 @@ from markupsafe import Markup
 
 from audit.evidence import Check, Evidence, Status
 from audit.report.figures import (
-    GroupRow,
     IntervalRow,
     count_chart,
-    group_chart,
     histogram,
     interval_chart,
     status_chart,
 )
-from audit.report.shares import AttributeShares, find_shares
 from audit.report.words import LAYERS
 
 MAX_ROWS = 60  # rows of one chart
@@ -162,40 +159,6 @@ def _signers(rows: pd.DataFrame) -> list[Listing]:
     ]
     head = ("Signer", "Certificate issued by", "Development identity", "Files")
     return [Listing("Who signed, as the certificates say", head, listed, max(len(table) - 20, 0))]
-
-
-def bias_figures(rows: pd.DataFrame, evidence: Evidence | None) -> RoomFigures:
-    """Shares of each perceived group in each prompt, corrected where the evidence holds corrected ones."""
-    figures, remarks = [], []
-    for shares in find_shares(rows, evidence):
-        figures.append(_attribute_figure(shares))
-        if shares.undetermined:
-            part = 100 * shares.undetermined / shares.read
-            remarks.append(
-                f"Perceived {shares.attribute}: {shares.undetermined} of {shares.read} images ({part:.1f} %) are "
-                "undetermined. They are counted here and are in no share above."
-            )
-    if not figures:
-        remarks.append("No picture was read, so there is no share to show.")
-    return RoomFigures(tuple(figures), (), tuple(remarks))
-
-
-def _attribute_figure(shares: AttributeShares) -> Figure:
-    rows = []
-    for prompt, table in shares.table.groupby("prompt_id", sort=False):
-        seen = table[table["of"] > 0]
-        cells = zip(seen["group"], seen["share"], seen["low"], seen["high"], strict=True)
-        rows.append(GroupRow(str(prompt), {str(group): (s, low, high) for group, s, low, high in cells}))
-    chart = group_chart(
-        rows[:MAX_ROWS],
-        groups=shares.groups or ("no group",),
-        title=f"Perceived {shares.attribute} by prompt",
-        reference=shares.reference,
-    )
-    caption = shares.caption
-    if len(rows) > MAX_ROWS:
-        caption += f" The first {MAX_ROWS} of {len(rows)} prompts are drawn."
-    return build_figure(chart, caption)
 
 
 def detector_figures(rows: pd.DataFrame) -> RoomFigures:

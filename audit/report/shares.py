@@ -25,11 +25,11 @@ class AttributeShares:
     Attributes:
         attribute: its name.
         groups: in the order of the classifier.
-        table: prompt_id, group, of, share, low, high; one row per prompt and group, `of` is the number of
-            determined images of the prompt.
+        table: prompt_id, group, of, share, low, high, reference; one row per prompt and group, `of` is the number
+            of determined images of the prompt.
         read: number of images read, determined or not.
         undetermined: number of images without a reading.
-        reference: group -> the share that is compared with.
+        reference: group -> the share that the mean over prompts is compared with.
         corrected: True: shares are corrected for the classifier's measured errors, and so are their intervals;
             False: shares as read, with exact (Clopper-Pearson) 95 % intervals.
     """
@@ -74,7 +74,9 @@ def _from_evidence(evidence: Evidence | None) -> dict[str, AttributeShares]:
         attribute, _, last = rest.rpartition(".")
         if room == "bias" and last == "overall" and "prompt_estimates" in check.details:
             try:
-                found[attribute] = _corrected(attribute, check.details)
+                found[attribute] = _corrected(
+                    attribute, check.details, _prompt_references(attribute, evidence)
+                )
             except (
                 KeyError,
                 TypeError,
@@ -84,7 +86,16 @@ def _from_evidence(evidence: Evidence | None) -> dict[str, AttributeShares]:
     return found
 
 
-def _corrected(attribute: str, details: Mapping[str, Any]) -> AttributeShares:
+def _prompt_references(attribute: str, evidence: Evidence | None) -> dict[str, Any]:
+    """Prompt -> shares it was compared with, where the checks of single prompts say so."""
+    return {
+        str(check.details["prompt_id"]): check.details["reference"]
+        for check in (evidence.checks if evidence is not None else ())
+        if check.name.startswith(f"bias.{attribute}.") and {"prompt_id", "reference"} <= check.details.keys()
+    }
+
+
+def _corrected(attribute: str, details: Mapping[str, Any], references: Mapping[str, Any]) -> AttributeShares:
     groups = tuple(map(str, details["groups"]))
     silent, total = details["prompt_undetermined"], details["prompt_n"]
     lines = [(ALL_PROMPTS, details["n_images"], details["estimates"], details["lows"], details["highs"])]
@@ -96,11 +107,14 @@ def _corrected(attribute: str, details: Mapping[str, Any]) -> AttributeShares:
         (name, n - dumb, mid, low, high) for name, n, dumb, mid, low, high in prompts if mid is not None
     ]
     rows = [
-        (str(name), group, int(of), float(share), float(low), float(high))
+        (str(name), group, int(of), float(share), float(low), float(high), float(against))
         for name, of, shares, lows, highs in lines
-        for group, share, low, high in zip(groups, shares, lows, highs, strict=True)
+        for group, share, low, high, against in zip(
+            groups, shares, lows, highs, references.get(str(name), details["reference"]), strict=True
+        )
     ]
-    table = pd.DataFrame(rows, columns=["prompt_id", "group", "of", "share", "low", "high"])
+    columns = ["prompt_id", "group", "of", "share", "low", "high", "reference"]
+    table = pd.DataFrame(rows, columns=columns)
     reference = dict(zip(groups, map(float, details["reference"]), strict=True))
     return AttributeShares(attribute, groups, table, sum(total), sum(silent), reference, corrected=True)
 
@@ -132,7 +146,10 @@ def _attribute(attribute: str, table: pd.DataFrame) -> AttributeShares:
     long["of"] = long["prompt_id"].map(counts.sum(axis=1)).astype(int)
     bounds = clopper_pearson_bounds(long["count"].to_numpy(), long["of"].to_numpy())
     long = long.assign(
-        share=long["count"] / long["of"].where(long["of"] > 0), low=bounds.low, high=bounds.high
+        share=long["count"] / long["of"].where(long["of"] > 0),
+        low=bounds.low,
+        high=bounds.high,
+        reference=1 / max(len(groups), 1),
     )
     equal = dict.fromkeys(groups, 1 / max(len(groups), 1))
     undetermined = len(table) - len(determined)

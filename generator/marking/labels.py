@@ -23,6 +23,16 @@ from generator.errors import InputError
 from generator.marking.xmp import DamagedFileError, find_packets
 
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+MADE_BY_A_MODEL = frozenset(
+    {
+        TRAINED_ALGORITHMIC_MEDIA,
+        "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic",
+        "http://c2pa.org/digitalsourcetype/trainedAlgorithmicData",
+    }
+)
+"""Digital source types that say that a trained model made the asset or a part of it."""
+
 MAX_PROMPT = 8_000
 """Characters of prompt that a label holds: escaped, it must fit into one JPEG segment of 65,533 bytes."""
 
@@ -90,7 +100,14 @@ class Labels:
 
 
 def build_xmp(
-    *, asset_id: str, producer: str, system: str, version: str, created: datetime, prompt: str | None = None
+    *,
+    asset_id: str,
+    producer: str,
+    system: str,
+    version: str,
+    created: datetime,
+    prompt: str | None = None,
+    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
 ) -> str:
     """The XMP packet of a generated image.
 
@@ -101,6 +118,7 @@ def build_xmp(
         version: its version.
         created: when it was made, aware.
         prompt: only when its owner agreed to publish it.
+        digital_source_type: IPTC code as full URI.
 
     Returns:
         XML text; characters that XML cannot carry are replaced by U+FFFD.
@@ -116,9 +134,11 @@ def build_xmp(
         raise InputError(
             f"prompt of {len(prompt)} characters: a label holds {MAX_PROMPT}; leave it out of the label"
         )
-    aigc = {"Label": "1", "ContentProducer": _clean(producer), "ProduceID": asset_id}
+    aigc = {"ContentProducer": _clean(producer), "ProduceID": asset_id}
+    if digital_source_type in MADE_BY_A_MODEL:
+        aigc = {"Label": "1"} | aigc
     values = {
-        "Iptc4xmpExt:DigitalSourceType": TRAINED_ALGORITHMIC_MEDIA,
+        "Iptc4xmpExt:DigitalSourceType": digital_source_type,
         "Iptc4xmpExt:AISystemUsed": system,
         "Iptc4xmpExt:AISystemVersionUsed": version,
         "TC260:AIGC": json.dumps(aigc, ensure_ascii=False, separators=(",", ":")),

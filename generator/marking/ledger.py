@@ -1,60 +1,51 @@
 """The ledger: asset id -> manifest, so that a credential that was stripped from a file can be found again.
 
-One SQLite file (WAL), safe under several processes, never written by a reader. It keeps the manifest of the latest
-publication of an asset, and the plain fact that earlier ones with other content existed. It holds no prompt.
+One SQLite file, or a PostgreSQL database named by its URL. It keeps the manifest of the latest publication of an
+asset, a fingerprint and a small preview of it where the publisher gave them, and the plain fact that earlier
+publications with other content existed. It holds no prompt.
 """
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from urllib.parse import quote
+from typing import Any, Protocol, Self
 
-from generator.errors import CannotCheckError, DiskFullError, InputError
+from generator.errors import InputError
+from generator.marking.ledger_sqlite import SqliteStore
 
 LEDGER_FILE = "ledger.sqlite"
 """Name of the ledger in its folder, usually `identity.assay_home()`."""
 
-_APPLICATION_ID = 0x41535359  # "ASSY"
-_VERSION = 1
-_BUSY_SECONDS = 30.0
-_LEAST_FREE = 256 << 10  # bytes; less than an empty ledger with its log and shared memory needs
+_ASSET = ("asset_id", "manifest_id", "manifest", "sha256", "format", "generator", "weights_digest", "created")
+_LIKENESS = ("image_code", "preview")
+_BATCH = 10_000  # fingerprints fetched at a time
 
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS asset (
-    asset_id TEXT PRIMARY KEY,
-    manifest_id TEXT NOT NULL,
-    manifest BLOB NOT NULL,
-    sha256 TEXT NOT NULL,
-    format TEXT NOT NULL,
-    generator TEXT NOT NULL,
-    weights_digest TEXT NOT NULL,
-    created TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS asset_sha256 ON asset (sha256);
-CREATE INDEX IF NOT EXISTS asset_manifest_id ON asset (manifest_id);
-CREATE TABLE IF NOT EXISTS replaced (
-    number INTEGER PRIMARY KEY,
-    asset_id TEXT NOT NULL,
-    manifest_id TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    created TEXT NOT NULL,
-    UNIQUE (asset_id, sha256)
-);
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
+_KEEP_EARLIER = (
+    "INSERT INTO replaced (asset_id, manifest_id, sha256, created) SELECT asset_id, manifest_id, sha256, created "
+    "FROM asset WHERE asset_id = :asset_id AND sha256 <> :sha256 ON CONFLICT DO NOTHING"
+)
+_EARLIER = (
+    "SELECT manifest_id, sha256, created FROM replaced WHERE asset_id = :asset_id AND sha256 NOT IN "
+    "(SELECT sha256 FROM asset WHERE asset_id = :asset_id) ORDER BY number"
+)
 
-_COLUMNS = "asset_id, manifest_id, manifest, sha256, format, generator, weights_digest, created"
+
+def _upsert(table: str, columns: Sequence[str]) -> str:
+    key, *others = columns
+    values = ", ".join(f":{column}" for column in columns)
+    update = ", ".join(f"{column} = excluded.{column}" for column in others)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) "  # noqa: S608 - names of ours
+        f"ON CONFLICT ({key}) DO UPDATE SET {update}"
+    )
+
+
+_WRITE_ASSET = _upsert("asset", _ASSET)
+_WRITE_LIKENESS = _upsert("likeness", ("asset_id", *_LIKENESS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +61,8 @@ class Entry:
         generator: name of the generator.
         weights_digest: "sha256:..." of its weights.
         created: ISO 8601 time with zone.
+        image_code: fingerprint, 32 bytes, see `fingerprint.compute_image_code`; empty when not kept.
+        preview: small JPEG of the published picture, see `fingerprint.make_preview`; empty when not kept.
     """
 
     asset_id: str
@@ -80,6 +73,8 @@ class Entry:
     generator: str
     weights_digest: str
     created: str
+    image_code: bytes = field(default=b"", repr=False)
+    preview: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +86,55 @@ class Replaced:
     created: str
 
 
+class Store(Protocol):
+    """A database with the ledger's tables."""
+
+    has_likenesses: bool
+
+    def run(self, statement: str, **values: Any) -> list[Sequence[Any]]:  # noqa: ANN401 - what SQL can hold
+        """Rows of one statement with :named values."""
+
+    def writing(self, asset_id: str) -> AbstractContextManager[None]:
+        """All statements within take effect together, or none; one writer an asset at a time."""
+
+    def close(self) -> None:
+        """End its use; a second call does nothing."""
+
+
+def is_ledger_url(location: str | Path) -> bool:
+    """Whether a location names a database server rather than a file."""
+    return isinstance(location, str) and "://" in location
+
+
+def _open(location: str | Path, *, read_only: bool) -> Store:
+    if not is_ledger_url(location):
+        return SqliteStore(Path(location), read_only=read_only)
+    url = str(location)
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise InputError(
+            f"ledger {url.partition('://')[0]}://...: unknown kind; give a file, or postgresql://USER@HOST/DATABASE"
+        )
+    from generator.marking.ledger_postgres import PostgresStore  # the driver is an extra
+
+    return PostgresStore(url, read_only=read_only)
+
+
 class Ledger:
     """An open ledger; a context manager. One instance belongs to one thread and one process.
 
     Args:
-        path: the SQLite file; made on first writing use, its folder must exist.
-        read_only: open for looking up only; the file must exist and is not changed.
+        location: the SQLite file, made on first writing use in a folder that exists; or a postgresql:// URL.
+        read_only: open for looking up only; the ledger must exist and is not changed.
 
     Raises:
-        InputError: the file is absent (read-only) or cannot be made.
-        CannotCheckError: it is locked, damaged, not a ledger, or of a newer version.
+        InputError: the ledger is absent (read-only), cannot be made, or the URL is malformed.
+        CannotCheckError: it is locked, damaged, not a ledger, of a newer version, or cannot be reached.
         DiskFullError: no room to make it.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
+    def __init__(self, location: str | Path, *, read_only: bool = False) -> None:
         self.read_only = read_only
-        if read_only and not path.is_file():
-            raise InputError(f"{path}: no ledger there; it is made when an image is published")
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: the folder for the ledger does not exist; make it first")
-        with self._translated():
-            self._connection = self._open()
+        self._store = _open(location, read_only=read_only)
 
     def record(self, entry: Entry) -> None:
         """Insert or replace the entry of an asset; the same entry twice is one row.
@@ -121,26 +143,14 @@ class Ledger:
             CannotCheckError: the ledger is locked by another process for 30 s, read-only or damaged.
             DiskFullError: the disk is full; earlier entries are kept.
         """
-        with self._translated(), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(
-                "INSERT OR IGNORE INTO replaced (asset_id, manifest_id, sha256, created) "
-                "SELECT asset_id, manifest_id, sha256, created FROM asset WHERE asset_id = ? AND sha256 <> ?",
-                (entry.asset_id, entry.sha256),
-            )
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO asset ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (
-                    entry.asset_id,
-                    entry.manifest_id,
-                    entry.manifest,
-                    entry.sha256,
-                    entry.format,
-                    entry.generator,
-                    entry.weights_digest,
-                    entry.created,
-                ),
-            )
+        key = {"asset_id": entry.asset_id}
+        with self._store.writing(entry.asset_id):
+            self._store.run(_KEEP_EARLIER, **key, sha256=entry.sha256)
+            self._store.run(_WRITE_ASSET, **{name: getattr(entry, name) for name in _ASSET})
+            if entry.image_code or entry.preview:
+                self._store.run(_WRITE_LIKENESS, **key, **{name: getattr(entry, name) for name in _LIKENESS})
+            else:
+                self._store.run("DELETE FROM likeness WHERE asset_id = :asset_id", **key)
 
     def find(self, asset_id: str) -> Entry | None:
         """The entry of an asset id, None when the ledger has none."""
@@ -156,16 +166,22 @@ class Ledger:
 
     def replaced(self, asset_id: str) -> tuple[Replaced, ...]:
         """Earlier publications under this asset id with other content, oldest first."""
+        return tuple(Replaced(*row) for row in self._store.run(_EARLIER, asset_id=asset_id))
+
+    def image_codes(self) -> Iterator[tuple[str, bytes]]:
+        """(asset id, fingerprint) of every entry that has one, in order of asset id."""
         statement = (
-            "SELECT manifest_id, sha256, created FROM replaced WHERE asset_id = ?1 AND sha256 NOT IN "
-            "(SELECT sha256 FROM asset WHERE asset_id = ?1) ORDER BY number"
+            "SELECT asset_id, image_code FROM likeness WHERE asset_id > :after ORDER BY asset_id LIMIT :batch"
         )
-        with self._translated():
-            return tuple(Replaced(*row) for row in self._connection.execute(statement, (asset_id,)))
+        after, rows = "", self._store.has_likenesses
+        while rows:
+            found = self._store.run(statement, after=after, batch=_BATCH)
+            yield from ((str(row[0]), bytes(row[1])) for row in found if row[1])
+            rows = len(found) == _BATCH
+            after = str(found[-1][0]) if found else ""
 
     def __len__(self) -> int:
-        with self._translated():
-            return int(self._connection.execute("SELECT count(*) FROM asset").fetchone()[0])
+        return int(self._store.run("SELECT count(*) FROM asset")[0][0])
 
     def __enter__(self) -> Self:
         return self
@@ -176,104 +192,21 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._connection.close()
+        """End its use; a second call does nothing."""
+        self._store.close()
 
     def _find(self, column: str, value: str) -> Entry | None:
-        statement = f"SELECT {_COLUMNS} FROM asset WHERE {column} = ?"  # noqa: S608 - column is one of ours
-        with self._translated():
-            row = self._connection.execute(statement, (value,)).fetchone()
-        return Entry(*row) if row else None
+        columns = ", ".join(_ASSET)
+        rows = self._store.run(f"SELECT {columns} FROM asset WHERE {column} = :value", value=value)  # noqa: S608
+        if not rows:
+            return None
+        asset: dict[str, Any] = dict(zip(_ASSET, rows[0], strict=True))
+        asset["manifest"] = bytes(asset["manifest"])
+        return Entry(**asset, **self._likeness(asset["asset_id"]))
 
-    def _open(self) -> sqlite3.Connection:
-        if not self.read_only:
-            return _connect(self.path, "rwc", _prepare)
-        try:
-            return _connect(self.path, "ro", _check_schema)
-        except sqlite3.OperationalError as error:
-            # A WAL file needs its shared-memory twin, which a folder without write permission cannot get. With no
-            # WAL content there is nothing that a reader of the bare file could miss.
-            wal = self.path.with_name(self.path.name + "-wal")
-            if "unable to open" not in str(error) or (wal.exists() and wal.stat().st_size):
-                raise
-            return _connect(self.path, "ro&immutable=1", _check_schema)
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """SQLite's errors as ours, once, here."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:  # ours, not the file's: closed, or used from another thread
-            raise
-        except sqlite3.DatabaseError as error:
-            raise self._explain(error) from error
-
-    def _explain(self, error: sqlite3.DatabaseError) -> CannotCheckError:
-        code = getattr(error, "sqlite_errorname", "")
-        # on a full disk SQLite reports SQLITE_FULL for the file, but an I/O error for its shared memory
-        if code == "SQLITE_FULL" or (code.startswith("SQLITE_IOERR") and _free(self.path) < _LEAST_FREE):
-            return DiskFullError(
-                f"{self.path}: disk full, the entry was not written; free space and run again, earlier entries are "
-                "kept"
-            )
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return CannotCheckError(
-                f"{self.path}: locked by another process for more than {_BUSY_SECONDS:.0f} s; end it or wait"
-            )
-        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")):
-            return CannotCheckError(f"{self.path}: cannot be used ({error}); check permissions and the disk")
-        return CannotCheckError(
-            f"{self.path}: damaged, or not a ledger ({error}); restore it from a copy, or publish again"
-        )
-
-
-def _free(path: Path) -> int:
-    """Bytes free where the file lies."""
-    return shutil.disk_usage(path.parent).free
-
-
-def _connect(path: Path, mode: str, check: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
-    location = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    connection = sqlite3.connect(location, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-    try:
-        check(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """WAL: readers never wait for the writer, and a killed writer leaves the last complete entry."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-            raise CannotCheckError(f"{path}: this SQLite file is not a ledger; name another file")
-        _switch_to_wal(connection)
-        connection.executescript(_SCHEMA)
-    _check_schema(connection, path)
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Wait for our turn by hand: SQLite answers BUSY at once when two processes switch a new file together."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION_ID:
-        raise CannotCheckError(f"{path}: this SQLite file is not a ledger; name another file")
-    if version != _VERSION:
-        raise CannotCheckError(
-            f"{path}: ledger version {version}, this program reads version {_VERSION}; use a matching Assay"
-        )
+    def _likeness(self, asset_id: str) -> dict[str, Any]:
+        if not self._store.has_likenesses:
+            return {}
+        statement = "SELECT image_code, preview FROM likeness WHERE asset_id = :asset_id"
+        rows = self._store.run(statement, asset_id=asset_id)
+        return {name: bytes(cell) for name, cell in zip(_LIKENESS, rows[0], strict=True)} if rows else {}

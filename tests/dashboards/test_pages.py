@@ -13,7 +13,7 @@ from audit.run import RunDirectory
 from audit.similarity.references import CorpusReferences
 
 APP = str(Path(dashboards.__file__).with_name("app.py")) if dashboards.__file__ else ""
-PAGES = ("overview", "images", "image", "provenance", "bias", "detector", "similarity")
+PAGES = ("overview", "images", "image", "provenance", "bias", "labelling", "detector", "similarity")
 HOSTILE = "![x](https://example.org/x.png) <b>bold</b> [click](https://example.org) www.example.org"
 
 
@@ -177,6 +177,7 @@ def test_unfinished_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "images": "No image fits.",
         "image": "There is no image to show.",
         "bias": "Bias has not been audited yet.",
+        "labelling": "Bias has not been audited yet.",
     }
     assert expected.get(page, "is not part of this run.") in text
 

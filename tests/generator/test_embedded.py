@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from generator.embedded import EmbeddedGenerator
+from generator.embedded import FAMILIES, EmbeddedGenerator, compute_encoder_digest
 from generator.errors import InputError, WeightsError
 from generator.families.autoregressive import Autoregressive
 from generator.figures import Probe
@@ -45,8 +45,8 @@ def card(family, config):
     return Card(family=family, data="", recipe={}, seed=0, figures={}, limits=(), config=config)
 
 
-def write_weights(folder, *, tokenizer_digest=None, width=16):
-    """Small untrained weights in `folder`; `tokenizer_digest` replaces the one the model belongs to."""
+def write_weights(folder, *, encoder_digest=None, width=16):
+    """Small untrained weights in `folder`; `encoder_digest` replaces the one the model belongs to."""
     with seeded(0):
         tokenizer = Tokenizer(width=16, depth=1)
         model = Autoregressive(Vocabulary(), width=16, depth=1, heads=2, text_depth=1)
@@ -55,7 +55,7 @@ def write_weights(folder, *, tokenizer_digest=None, width=16):
         **model.config,
         "width": width,
         "words": list(VOCABULARY),
-        "tokenizer": tokenizer_digest or tokens.digest,
+        "encoder": encoder_digest or compute_encoder_digest(tokens),
     }
     save_weights("autoregressive", model.state_dict(), card("autoregressive", config), folder)
     return folder
@@ -135,15 +135,28 @@ def test_digest_covers_both_models(tmp_path, small):
         changed = save_weights(name, stored.tensors | {key: stored.tensors[key] + 1}, stored.card, tmp_path)
         if name == "tokenizer":
             prior = load_weights("autoregressive", family="autoregressive", folder=tmp_path)
-            config = {**prior.card.config, "tokenizer": changed.digest}
+            config = {**prior.card.config, "encoder": compute_encoder_digest(changed)}
             save_weights("autoregressive", prior.tensors, replace(prior.card, config=config), tmp_path)
         assert EmbeddedGenerator.load(tmp_path).weights_digest != small.weights_digest
 
 
 def test_weights_of_another_tokenizer_are_refused(tmp_path):
-    write_weights(tmp_path, tokenizer_digest="sha256:" + "0" * 64)
-    with pytest.raises(WeightsError, match=r"belong to tokenizer sha256:0{64}.*restore both"):
+    write_weights(tmp_path, encoder_digest="sha256:" + "0" * 64)
+    with pytest.raises(WeightsError, match=r"tokens of encoder sha256:0{64}.*restore both"):
         EmbeddedGenerator.load(tmp_path)
+
+
+def test_a_decoder_may_improve_under_the_same_prior(tmp_path, small):
+    write_weights(tmp_path)
+    stored = load_weights("tokenizer", family="tokenizer", folder=tmp_path)
+    key = next(key for key in stored.tensors if key.startswith("decoder."))
+    save_weights("tokenizer", stored.tensors | {key: stored.tensors[key] + 1}, stored.card, tmp_path)
+    assert EmbeddedGenerator.load(tmp_path).weights_digest != small.weights_digest
+
+
+def test_an_unknown_family_is_refused():
+    with pytest.raises(InputError, match=f"family 'gan' is unknown; use {', '.join(FAMILIES)}"):
+        EmbeddedGenerator.load(family="gan")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -233,7 +246,8 @@ def test_shipped_cards_say_what_was_run():
         assert found.recipe["cpu_seconds"] > 0, name
         assert found.limits, name
         assert "corpus with seed" in found.data, name
-    assert cards["autoregressive"].config["tokenizer"] == cards["tokenizer"].digest
+    encoder = compute_encoder_digest(load_weights("tokenizer", family="tokenizer"))
+    assert cards["autoregressive"].config["encoder"] == encoder
     assert cards["tokenizer"].figures["psnr_64"] > 20
     figures = cards["autoregressive"].figures
     assert 0 < figures["held_out_loss"] < np.log(1000)

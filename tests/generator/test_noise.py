@@ -4,10 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from scipy import stats
 
 from generator.errors import InputError
-from generator.noise import PUBLIC_KEY, SEED_LIMIT, choose_units, gumbels, uniforms
+from generator.noise import PUBLIC_KEY, SEED_LIMIT, choose_units, gumbels, uniforms, uniforms_at
 
 KEY = bytes(range(16))
 SMALL = (3, 2, 2)
@@ -37,16 +38,16 @@ def test_seed_and_key_both_matter():
 
 
 def test_numbers_are_those_of_the_published_construction():
-    """BLAKE2b, then Philox, spelled out here once more: every machine and every release must agree."""
-    digest = hashlib.blake2b(
-        (2**40 + 3).to_bytes(8, "little"), key=PUBLIC_KEY, person=b"assay/noise", digest_size=48
-    ).digest()
-    words = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, 48, 8)]
-    raw = np.random.Philox(
-        key=np.array(words[:2], dtype=np.uint64), counter=np.array(words[2:], dtype=np.uint64)
-    ).random_raw(6)
-    wanted = [((int(word) >> 11) + 0.5) / 2**53 for word in raw]
+    """AES of (seed, number), spelled out here once more: every machine and every release must agree."""
+    secret = hashlib.blake2b(key=PUBLIC_KEY, person=b"assay/noise", digest_size=32).digest()
+    wanted = []
+    for number in range(6):
+        block = (2**40 + 3).to_bytes(8, "little") + number.to_bytes(8, "little")
+        encrypted = Cipher(algorithms.AES(secret), modes.ECB()).encryptor().update(block)
+        wanted.append(((int.from_bytes(encrypted[:8], "little") >> 11) + 0.5) / 2**53)
     assert uniforms(2**40 + 3, shape=(2, 3)).ravel().tolist() == wanted
+    chosen = uniforms_at(np.array([9, 2**40 + 3], dtype=np.uint64), np.array([4, 1]))
+    assert chosen[1].tolist() == [wanted[4], wanted[1]]
 
 
 def test_first_numbers_do_not_depend_on_how_many_follow():

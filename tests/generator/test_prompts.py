@@ -104,3 +104,100 @@ def test_shipped_set_is_large_enough_and_within_the_vocabulary() -> None:
 def test_article_follows_the_value(value: str) -> None:
     filled = fill_slots("a {x}", {"x": value}, where="w")
     assert filled == ("an " if value[0] in "aei" else "a ") + value
+
+
+def test_columns_with_a_dot_describe_a_slot_and_language_and_count_are_kept() -> None:
+    prompts = parse_prompts(
+        "prompt_id,text,language,count,job,job.isco\nn,a {job},en,8,nurse,2221\nk,eine {job},de,,Pflegerin,2221\n",
+        name="p.csv",
+        suffix=".csv",
+    )
+    first, second = prompts.prompts
+    assert (first.slots, first.metadata, first.language, first.count) == (
+        {"job": "nurse"},
+        {"job.isco": "2221"},
+        "en",
+        8,
+    )
+    assert (second.text, second.language, second.count) == ("eine Pflegerin", "de", 0)
+
+
+def test_yaml_has_languages_metadata_and_counts() -> None:
+    prompts = parse_prompts(
+        """
+        count: 4
+        templates:
+          en: ["a portrait of a {job}", {text: "a {job}", count: 2}]
+          de: ["ein Bild: {job}"]
+        slots:
+          job:
+            - {value: {en: engineer, de: Ingenieurin}, isco: 2149}
+            - {value: {en: judge, de: Richterin}, id: court}
+        """,
+        name="p.yaml",
+        suffix=".yaml",
+    ).prompts
+    assert [prompt.prompt_id for prompt in prompts] == [
+        "en-t1-engineer",
+        "en-t1-court",
+        "en-t2-engineer",
+        "en-t2-court",
+        "de-engineer",
+        "de-court",
+    ]
+    assert prompts[0].text == "a portrait of an engineer"
+    assert prompts[0].metadata == {"job.id": "engineer", "job.isco": "2149"}
+    assert [prompt.count for prompt in prompts] == [4, 4, 2, 2, 4, 4]
+    assert (prompts[4].text, prompts[4].language, prompts[4].slots) == (
+        "ein Bild: Ingenieurin",
+        "de",
+        {"job": "Ingenieurin"},
+    )
+
+
+def test_articles_are_english_only() -> None:
+    spanish = parse_prompts(
+        '{"prompt_id": "a", "text": "viaje a {x}", "x": "Oslo", "language": "es"}', name="p", suffix=".jsonl"
+    )
+    assert spanish.prompts[0].text == "viaje a Oslo"
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "message"),
+    [
+        (
+            "prompt_id,text,job.isco\na,b,1\n",
+            ".csv",
+            r"line 2: 'job.isco' describes slot 'job', which is no column",
+        ),
+        (
+            "prompt_id,text,count\na,b,0\n",
+            ".csv",
+            r"line 2: count '0', expected a whole number of images from 1",
+        ),
+        ("templates: [a]\ncount: few", ".yaml", "count 'few'"),
+        ("templates: {de: ['{x}']}\nslots: {x: [{value: {en: a}}]}", ".yaml", "no text for language 'de'"),
+        ("templates: ['{x}']\nslots: {x: [{id: a}]}", ".yaml", "needs `value:`"),
+        ("templates: [{count: 2}]", ".yaml", "needs `text:`"),
+        ("templates: ['{x}']\nslots: {x: ['\u533b']}", ".yaml", "give the value an `id`"),
+    ],
+)
+def test_errors_of_metadata_languages_and_counts(text: str, suffix: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_prompts(text, name=f"p{suffix}", suffix=suffix)
+
+
+def test_shipped_sets_are_named_and_differ_from_the_embedded_vocabulary_in_their_slot_only() -> None:
+    from generator.portraits import unknown_words, words
+    from generator.prompts import shipped_sets
+
+    assert shipped_sets() == ("activities", "adjectives", "occupations")
+    for name, slot in (("adjectives", "adjective"), ("activities", "activity")):
+        prompts = load_prompts(name).prompts
+        assert len(prompts) >= 24
+        assert len({prompt.metadata[f"{slot}.kind"] for prompt in prompts}) >= 4
+        for prompt in prompts:
+            assert set(unknown_words(prompt.text)) <= set(words(prompt.slots[slot]))
+        assert any(not unknown_words(prompt.text) for prompt in prompts)
+    with pytest.raises(InputError, match="shipped: activities, adjectives, occupations"):
+        load_prompts("verbs")

@@ -60,10 +60,12 @@ def test_batches_are_a_function_of_the_step_and_never_repeat_within():
 
 
 @pytest.mark.slow
-def test_from_nothing_to_a_generator(tmp_path, monkeypatch):
-    corpora = [Corpus(1, Rates.default(), HELD_OUT + 32), Corpus(2, Rates.balanced(), HELD_OUT + 32)]
-    monkeypatch.setattr(recipes, "tokenizer_corpora", lambda: corpora)
-    recipes.RECIPES["tokenizer"](tmp_path, recipe=replace(recipes.TOKENIZER_RECIPE, steps=2))
+def test_from_nothing_to_a_generator(tmp_path):
+    first = [
+        replace(stage, recipe=replace(stage.recipe, steps=2), drawings=2 * (HELD_OUT + 32))
+        for stage in recipes.TOKENIZER_STAGES
+    ]
+    recipes.RECIPES["tokenizer"](tmp_path, stages=first)
     stages = [
         replace(stage, recipe=replace(stage.recipe, steps=2), drawings=HELD_OUT + 32)
         for stage in recipes.PRIOR_STAGES

@@ -125,6 +125,7 @@ def test_figures(trained):
     figures = measure_tokenizer(trained, drawings(500, 16).permute(0, 2, 3, 1).numpy())
     assert set(figures) == {
         "psnr_128", "psnr_64", "codes_used", "token_png", "unit_png", "token_jpeg75", "unit_jpeg75",
+        "token_bright", "unit_bright",
     }  # fmt: skip
     assert figures["psnr_64"] > figures["psnr_128"], "reducing averages errors away"
     assert 10 < figures["codes_used"] <= CODES

@@ -110,6 +110,38 @@ def test_attention_equals_torchs_own(inputs, causal):
         torch.testing.assert_close(attention(x, causal=causal), wanted, atol=1e-5, rtol=1e-5)
 
 
+def test_a_condition_moves_every_row_its_own_way(inputs):
+    """Adaptive norm: scale and shift of what enters the parts of a block, by a condition of the row."""
+    with seeded(4):
+        model = Transformer(WIDTH, 2, heads=4, adaptive=True).eval()
+        condition = torch.randn(ROWS, WIDTH)
+    x = inputs[0]
+    with torch.no_grad():
+        moved = model(x, condition=condition)
+        other = condition.clone()
+        other[0] += 1
+        changed_rows = (model(x, condition=other) - moved).abs().amax(dim=(1, 2)) > 1e-5
+        assert changed_rows.tolist() == [True, False, False]
+        for parameter in model.condition.parameters():
+            parameter.zero_()
+        still = model(x, condition=condition)
+        torch.testing.assert_close(still, model(x, condition=other))
+        model.blocks[1].offset[1] += 0.5  # shift before the self-attention of the second block
+        assert not torch.allclose(model(x, condition=condition), still, atol=1e-4)
+
+
+def test_an_unmoved_adaptive_stack_is_the_plain_one(inputs):
+    with seeded(4):
+        adaptive = Transformer(WIDTH, 2, heads=4, adaptive=True).eval()
+    plain = Transformer(WIDTH, 2, heads=4).eval()
+    own = plain.state_dict()
+    plain.load_state_dict({name: value for name, value in adaptive.state_dict().items() if name in own})
+    with torch.no_grad():
+        for parameter in adaptive.condition.parameters():
+            parameter.zero_()
+        torch.testing.assert_close(adaptive(inputs[0], condition=inputs[0][:, 0]), plain(inputs[0]))
+
+
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="width 32 is not a multiple of heads 5"):
         Attention(32, 5)

@@ -20,7 +20,9 @@ NATIVE_SIDE = 768  # px; above, tiles grow with the picture so that it can be re
 WORKING_SIDE = 1024  # px; larger pictures (by area) are reduced to this for detection
 _LONGEST_SIDE = 2048  # px, of the working copy
 _LEAST_TILE = 60  # px; smaller tiles cannot hold the band
-_MOST_LATTICE_STEPS = 6 << 20  # lattice steps that one fold may sample
+_MOST_STEPS = 6 << 20  # that one fold may sample
+_SMALL_TILE = 90  # px; below, half as many steps per tile hold the whole band, at a quarter of the cost
+_HIGHEST_FREQUENCY = 0.48  # cycles per px, that a picture can show
 _BOX = (3, 3)  # px; applied twice, for the local mean and for the local variance
 _FLOOR = 4.0  # squared grey levels; about the mark's own variance
 _NEIGHBOURHOOD = (7, 7)  # coefficients that set the noise level of the one in their middle
@@ -106,6 +108,39 @@ def _smooth(image: Image) -> Image:
     return twice
 
 
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A sheet of whole tiles that covers the picture.
+
+    Args:
+        to_picture: float64 (2, 2), steps to px, (row, column).
+        origin: float64 (2,), the sheet's corner, steps.
+        tiles: int64 (2,), tiles down and across.
+    """
+
+    to_picture: Matrix
+    origin: Matrix
+    tiles: NDArray[np.int64]
+
+
+def lay_frame(shape: tuple[int, ...], matrix: Matrix, *, steps: int = TILE) -> Frame | None:
+    """The sheet for a picture of `shape` (h, w) and frequency matrix B; None when it would be too large.
+
+    Args:
+        shape: (height, width) of the picture, px.
+        matrix: frequency matrix.
+        steps: steps per side of a tile.
+    """
+    height, width = shape
+    to_lattice: Matrix = steps * matrix.T
+    corners = np.array([[0, 0], [0, width], [height, 0], [height, width]], float) @ to_lattice.T
+    origin = np.floor(corners.min(axis=0) / steps) * steps
+    tiles = np.ceil((corners.max(axis=0) - origin) / steps).astype(int)
+    if tiles.min() < 1 or int(tiles.prod()) * steps * steps > _MOST_STEPS:
+        return None
+    return Frame(to_picture=np.asarray(np.linalg.inv(to_lattice), np.float64), origin=origin, tiles=tiles)
+
+
 def fold(residual: Image, matrix: Matrix) -> NDArray[np.complex64] | None:
     """Cut the picture into tiles, add them all, transform, whiten.
 
@@ -119,24 +154,35 @@ def fold(residual: Image, matrix: Matrix) -> NDArray[np.complex64] | None:
     side = 1 / matrix[0, 0] if matrix[0, 0] else 0.0
     if side >= _LEAST_TILE and abs(side - round(side)) < 1e-9 and np.array_equal(matrix, np.eye(2) / side):
         return _whiten(_fold_exactly(residual, round(side)))
-    height, width = residual.shape
-    to_lattice = TILE * matrix.T
-    corners = np.array([[0, 0], [0, width], [height, 0], [height, width]], float) @ to_lattice.T
-    origin = np.floor(corners.min(axis=0) / TILE) * TILE
-    tiles = np.ceil((corners.max(axis=0) - origin) / TILE).astype(int)
-    if tiles.min() < 1 or int(tiles.prod()) * TILE * TILE > _MOST_LATTICE_STEPS:
+    steps = TILE if abs(np.linalg.det(matrix)) * _SMALL_TILE**2 < 1 else TILE // 2
+    frame = lay_frame(residual.shape, matrix, steps=steps)
+    if frame is None:
         return None
-    to_picture = np.linalg.inv(to_lattice)
+    to_picture = frame.to_picture
     magnification = math.sqrt(abs(np.linalg.det(to_picture)))
     if magnification > 1.3:
         residual = cv2.GaussianBlur(residual, (0, 0), 0.45 * magnification)
-    offset = to_picture @ origin
+    offset = to_picture @ frame.origin
     affine = np.array(  # OpenCV counts (x, y), we count (row, column)
         [[to_picture[1, 1], to_picture[1, 0], offset[1]], [to_picture[0, 1], to_picture[0, 0], offset[0]]]
     )
-    size = (int(tiles[1]) * TILE, int(tiles[0]) * TILE)
+    size = (int(frame.tiles[1]) * steps, int(frame.tiles[0]) * steps)
     sampled = cv2.warpAffine(residual, affine, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return _whiten(_transform_stack(sampled, TILE))
+    spectrum = _resize_spectrum(_transform_stack(sampled, steps))
+    return _whiten(spectrum * _resolved(matrix))
+
+
+def _resolved(matrix: Matrix) -> Image:
+    """1 where a tile this small still shows a coefficient, 0 beyond the picture's own resolution."""
+    steps = np.fft.fftfreq(TILE, 1 / TILE)
+    radius = np.hypot(steps[:, None], steps) * math.sqrt(abs(np.linalg.det(matrix)))  # cycles per px
+    resolved: Image = (radius <= _HIGHEST_FREQUENCY).astype(np.float32)
+    return resolved
+
+
+def transform_sheet(sheet: Image) -> NDArray[np.complex64]:
+    """Fold a sheet of whole TILE x TILE tiles, transform, whiten: complex64 (TILE, TILE)."""
+    return _whiten(_transform_stack(sheet, TILE))
 
 
 def _fold_exactly(residual: Image, side: int) -> NDArray[np.complex64]:
@@ -144,7 +190,14 @@ def _fold_exactly(residual: Image, side: int) -> NDArray[np.complex64]:
     height, width = residual.shape
     bottom, right = -height % side, -width % side
     padded = cv2.copyMakeBorder(residual, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-    spectrum = _transform_stack(padded, side)
+    return _resize_spectrum(_transform_stack(padded, side))
+
+
+def _resize_spectrum(spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """The same frequencies (cycles per tile) in an array of TILE x TILE; those that one side lacks are zero."""
+    side = len(spectrum)
+    if side == TILE:
+        return spectrum
     half = min(side, TILE) // 2
     kept = np.arange(-half, half)
     resized = np.zeros((TILE, TILE), np.complex64)
@@ -154,8 +207,11 @@ def _fold_exactly(residual: Image, side: int) -> NDArray[np.complex64]:
 
 def _transform_stack(sheet: Image, side: int) -> NDArray[np.complex64]:
     """Add all `side` x `side` tiles of a sheet that they fill, and transform: complex64 (side, side)."""
-    stack = sheet.reshape(sheet.shape[0] // side, side, sheet.shape[1] // side, side)  # (down, s, across, s)
-    return compute_transform(stack.sum(axis=(0, 2)))
+    down, across = sheet.shape[0] // side, sheet.shape[1] // side
+    rows = sheet.reshape(down, side, across * side).sum(
+        axis=0
+    )  # whole rows first: contiguous, and most of the work
+    return compute_transform(rows.reshape(side, across, side).sum(axis=1))
 
 
 def _whiten(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complex64]:

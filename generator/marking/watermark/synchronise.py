@@ -23,13 +23,14 @@ Matrix = NDArray[np.float64]
 Image = NDArray[np.float32]
 
 ASPECTS = (0.94, 1.064, 0.88, 1.136)  # width stretches tried besides 1
-MAGNIFICATIONS = (0.45, 4.0)  # of the lattice, within reach of the search
+MAGNIFICATIONS = (0.31, 4.0)  # of the lattice, within reach of the search
+ASPECT_MAGNIFICATIONS = (0.45, 2.0)  # within reach together with ASPECTS
+NEAR_MAGNIFICATIONS = (0.7, 1.45)  # within reach of the coarse search for bent pictures
 _ANGLES = 720  # over half a turn
 _RADIUS_STEP = 0.005  # natural logarithm of the radius, per column of the log-polar map
 _RADIUS_LOW = 0.014  # cycles per px; the lowest pilot at the highest magnification
 _RADIUS_HIGH = 0.49
 _MARGIN = 40  # empty columns on both sides of the map, for stretched pilots
-_AXIS_BINS = 3  # half width of the blanked axes of the spectrum
 _PEAKS_PER_POSE = 5
 _LEAST_PEAK = 1.8  # a pilot counts as seen above this multiple of its surroundings
 _LEAST_PILOTS = 6
@@ -37,10 +38,22 @@ _LEAST_PILOTS = 6
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Locally flattened magnitude spectrum of a picture: float32 (size, size), zero frequency at the centre."""
+    """Locally flattened magnitude spectrum of a picture, zero frequency at the centre.
+
+    Args:
+        flat: float32 (size, size).
+        threshold: what exceeds this counts as a peak.
+        axis_bins: half width of the axes, where pictures have lines of their own.
+    """
 
     flat: Image
-    size: int
+    threshold: float
+    axis_bins: int
+
+    @property
+    def size(self) -> int:
+        """Frequencies per axis."""
+        return len(self.flat)
 
     @property
     def centre(self) -> int:
@@ -77,7 +90,25 @@ def compute_spectrum(residual: Image) -> Spectrum:
     padded = cv2.copyMakeBorder(window * taper, 0, size - rows, 0, size - columns, cv2.BORDER_CONSTANT)
     full = np.fft.fftshift(np.abs(compute_transform(padded)))
     full /= cv2.blur(full, (25, 25)) + 1e-6
-    return Spectrum(flat=full, size=size)
+    return Spectrum(flat=full, threshold=1.3, axis_bins=3)
+
+
+def compute_coarse_spectrum(residual: Image, size: int) -> Spectrum:
+    """Mean flattened spectrum of windows of `size` px, at most half overlapping and at most 7 x 7 of them.
+
+    In a bent picture the pilots lie at slightly different frequencies from place to place: a large window smears
+    them, one as large as a tile does not resolve the difference, and the mean of many steadies it.
+    """
+    taper = np.outer(np.hanning(size), np.hanning(size)).astype(np.float32)
+    height, width = residual.shape
+    total = np.zeros((size, size), np.float32)
+    down, across = (max(size // 2, (side - size) // 6 + 1) for side in (height, width))
+    for top in range(0, height - size + 1, down):
+        for left in range(0, width - size + 1, across):
+            total += np.abs(compute_transform(residual[top : top + size, left : left + size] * taper))
+    full = np.fft.fftshift(total)
+    full /= cv2.blur(full, (9, 9)) + 1e-6
+    return Spectrum(flat=full, threshold=1.05, axis_bins=2)
 
 
 def compute_transform(image: Image) -> NDArray[np.complex64]:
@@ -87,24 +118,42 @@ def compute_transform(image: Image) -> NDArray[np.complex64]:
 
 
 def find_poses(
-    spectrum: Spectrum, pilots: NDArray[np.int64], *, aspects: tuple[float, ...], count: int
+    spectrum: Spectrum,
+    pilots: NDArray[np.int64],
+    *,
+    aspects: tuple[float, ...],
+    count: int,
+    upright: int = 0,
+    magnifications: tuple[float, float] = MAGNIFICATIONS,
 ) -> list[Pose]:
-    """The `count` strongest poses over all rotations, MAGNIFICATIONS, both mirrorings and the given aspects."""
+    """The strongest poses over all rotations, both mirrorings, the given aspects and magnifications.
+
+    Args:
+        spectrum: of the residual.
+        pilots: int64 (n_pilots, 2).
+        aspects: width stretches to try.
+        count: number of poses, strongest first.
+        upright: further ones, the strongest among those neither turned nor mirrored: most pictures are only resized
+            or cut, and a peak too weak among all poses may be the best of these few.
+        magnifications: of the lattice, least and most.
+    """
     polar = _log_polar(spectrum)
     poses: list[Pose] = []
     for aspect in aspects:
         for flipped in (False, True):
-            poses += _peaks(polar, pilots, flipped=flipped, aspect=aspect)
+            poses += _peaks(polar, pilots, magnifications, flipped=flipped, aspect=aspect)
     poses.sort(key=lambda pose: -pose.strength)
-    return poses[:count]
+    others = [pose for pose in poses[count:] if pose.angle == 0 and not pose.flipped]
+    return poses[:count] + others[:upright]
 
 
 def _log_polar(spectrum: Spectrum) -> Image:
     """Log-polar map of the clipped peaks, twice round the half turn: float32 (2 * _ANGLES, n_radii)."""
-    peaks = np.clip(spectrum.flat - 1.3, 0, 3)
+    peaks = np.clip(spectrum.flat - spectrum.threshold, 0, 3)
     centre, size = spectrum.centre, spectrum.size
-    peaks[centre - _AXIS_BINS : centre + _AXIS_BINS + 1] = 0
-    peaks[:, centre - _AXIS_BINS : centre + _AXIS_BINS + 1] = 0
+    axis = slice(centre - spectrum.axis_bins, centre + spectrum.axis_bins + 1)
+    peaks[axis] = 0
+    peaks[:, axis] = 0
     angles = np.arange(_ANGLES) * (math.pi / _ANGLES)
     count = int(math.log(_RADIUS_HIGH / _RADIUS_LOW) / _RADIUS_STEP)
     radii = size * _RADIUS_LOW * np.exp(np.arange(count) * _RADIUS_STEP)
@@ -116,10 +165,17 @@ def _log_polar(spectrum: Spectrum) -> Image:
     return np.concatenate([polar, polar])
 
 
-def _peaks(polar: Image, pilots: NDArray[np.int64], *, flipped: bool, aspect: float) -> Iterator[Pose]:
+def _peaks(
+    polar: Image,
+    pilots: NDArray[np.int64],
+    magnifications: tuple[float, float],
+    *,
+    flipped: bool,
+    aspect: float,
+) -> Iterator[Pose]:
     """Strongest displacements of the constellation for one mirroring and aspect."""
-    low = -int(math.log(MAGNIFICATIONS[1]) / _RADIUS_STEP)
-    width = int(math.log(MAGNIFICATIONS[1] / MAGNIFICATIONS[0]) / _RADIUS_STEP)
+    low = -int(math.log(magnifications[1]) / _RADIUS_STEP)
+    width = int(math.log(magnifications[1] / magnifications[0]) / _RADIUS_STEP)
     rows, columns = pilots[:, 0].astype(float), pilots[:, 1] * ((-1.0 if flipped else 1.0) / aspect)
     turns = np.rint(np.arctan2(rows, columns) * (_ANGLES / math.pi)).astype(int) % _ANGLES
     starts = np.log(np.hypot(rows, columns) / (TILE * _RADIUS_LOW)) / _RADIUS_STEP + low + _MARGIN
@@ -127,8 +183,10 @@ def _peaks(polar: Image, pilots: NDArray[np.int64], *, flipped: bool, aspect: fl
     for turn, start in zip(turns, np.rint(starts).astype(int), strict=True):
         sums += polar[turn : turn + _ANGLES, start : start + width]
     sums /= np.sqrt(np.mean(sums * sums, axis=0, keepdims=True)) + 1e-6
-    for _ in range(_PEAKS_PER_POSE):
-        turn, column = divmod(int(sums.argmax()), width)
+    for rows_left in [_ANGLES] * _PEAKS_PER_POSE + [
+        1
+    ] * _PEAKS_PER_POSE:  # over all angles, then at angle 0 alone
+        turn, column = divmod(int(sums[:rows_left].argmax()), width)
         strength = float(sums[turn, column])
         angle, scale = turn * math.pi / _ANGLES, math.exp((low + column) * _RADIUS_STEP)
         yield Pose(strength=strength, angle=angle, scale=scale, flipped=flipped, aspect=aspect)

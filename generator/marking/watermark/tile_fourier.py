@@ -20,6 +20,7 @@ import numpy as np
 from generator.errors import InputError
 from generator.marking.payload import PAYLOAD_BITS, AssetId
 from generator.marking.watermark import decision, lattice, synchronise
+from generator.marking.watermark.bending import straighten
 from generator.marking.watermark.carrier import TILE, Carrier, build_carrier
 from generator.marking.watermark.imprint import imprint
 from generator.marking.watermark.interface import (
@@ -44,8 +45,8 @@ EXACT_SCALES = (1.0, 0.75, 0.5, 1.5, 2.0, 4.0)  # resize factors that need no se
 _LEAST_READ_SIDE = 48  # px; below, not even a quarter of a tile is left
 
 # Placements decoded per stage of the search. The union bound pays for decision.N_MAX whatever is reached.
-_NATIVE, _EXACT, _SEARCH, _ASPECT = 2, 2, 6, 4
-assert _NATIVE + _EXACT + _SEARCH + _ASPECT <= decision.N_MAX
+_NATIVE, _EXACT, _SEARCH, _ASPECT, _UPRIGHT, _BENT_POSES = 2, 2, 6, 4, 3, 2
+assert _NATIVE + _EXACT + _SEARCH + _ASPECT + 2 * _UPRIGHT + 2 + _BENT_POSES <= decision.N_MAX
 
 
 class TileFourier:
@@ -219,11 +220,51 @@ def _placements(
     if search == "quick":
         return
     spectrum = synchronise.compute_spectrum(residual)
-    for aspects, keep in (((1.0,), _SEARCH), (ASPECTS, _ASPECT)):
-        poses = synchronise.find_poses(spectrum, carrier.pilots, aspects=aspects, count=keep)
+    likeliest: list[lattice.Placement] = []
+    stages = (
+        ((1.0,), synchronise.MAGNIFICATIONS, _SEARCH),
+        (ASPECTS, synchronise.ASPECT_MAGNIFICATIONS, _ASPECT),
+    )
+    for aspects, magnifications, keep in stages:
+        poses = synchronise.find_poses(
+            spectrum,
+            carrier.pilots,
+            aspects=aspects,
+            count=keep,
+            upright=_UPRIGHT,
+            magnifications=magnifications,
+        )
         refined = (synchronise.refine(spectrum, pose.matrix(), carrier.pilots) for pose in poses)
         matrices = [matrix for matrix in refined if matrix is not None]
-        yield from _strongest(residual, carrier, matrices, turns=lattice.HALF_TURN, keep=keep)
+        placements = _strongest(residual, carrier, matrices, turns=lattice.HALF_TURN, keep=keep + _UPRIGHT)
+        yield from placements
+        likeliest += placements[:1]
+    likeliest.sort(key=lambda placement: -placement.coherence)
+    starts = [np.eye(2) / (native * factor)]
+    starts += [placement.matrix for placement in likeliest[:1]]
+    yield from _straightened(residual, carrier, starts, side=native * factor)
+
+
+def _straightened(
+    residual: Image, carrier: Carrier, starts: list[Matrix], *, side: float
+) -> Iterator[lattice.Placement]:
+    """Placements in a bent picture whose tiles have about `side` px: from `starts`, and where the pilots point to."""
+    window = cv2.getOptimalDFTSize(round(side))
+    if min(residual.shape) >= window:
+        low, high = synchronise.NEAR_MAGNIFICATIONS
+        near = low * side / TILE, high * side / TILE
+        coarse = synchronise.compute_coarse_spectrum(residual, window)
+        poses = synchronise.find_poses(
+            coarse, carrier.pilots, aspects=(1.0,), count=_BENT_POSES, magnifications=near
+        )
+        starts += [pose.matrix() for pose in poses]
+    for matrix in starts:
+        spectrum = straighten(residual, matrix, carrier)
+        if spectrum is not None:
+            (placement, *_) = sorted(
+                lattice.locate(spectrum, matrix, carrier, turns=lattice.HALF_TURN), key=lambda p: -p.coherence
+            )
+            yield placement
 
 
 def _strongest(

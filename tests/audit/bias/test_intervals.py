@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audit.bias.clustering import compute_clustering
 from audit.bias.intervals import (
     NEW_PROMPTS,
     THESE_PROMPTS,
     bootstrap_weights,
-    compute_clustering,
     estimate_shares,
-    goodman_bounds,
 )
 from audit.bias.melding import MeldedReader
 from audit.bias.readings import ErrorMatrix, Readings
+from audit.bias.simultaneous import goodman_bounds
 from audit.statistics import clopper_pearson
-from benchmarks.bias import Setting, covers_naive, covers_overall, covers_prompts
+from benchmarks.bias_audits import Setting
+from benchmarks.bias_coverage import covers_naive, covers_overall, covers_prompts
 from generator.errors import InputError
 
 TWO = ("woman", "man")

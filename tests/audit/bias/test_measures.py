@@ -7,13 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from audit.bias.indices import total_variation
 from audit.bias.measures import (
     compute_spread,
     deviation_bound,
     margin_bounds,
     margin_variation,
     prompt_shares,
-    total_variation,
     worst_variation,
 )
 from audit.bias.readings import ErrorMatrix, Readings

@@ -22,7 +22,8 @@ from audit.bias.significance import (
     prompt_p_values,
     sign_flip_p,
 )
-from benchmarks.bias import Setting, rejects_any_prompt, rejects_overall, rejects_spread
+from benchmarks.bias_audits import Setting
+from benchmarks.bias_coverage import rejects_any_prompt, rejects_overall, rejects_spread
 from generator.errors import InputError
 
 TWO = ("woman", "man")

@@ -14,6 +14,7 @@ from PIL import Image
 from provenance_making import make_signer, picture, sign
 
 from audit.evidence import Status
+from audit.provenance import gather
 from audit.provenance.gather import Setup, examine
 from audit.provenance.verdict import judge
 from generator.marking.watermark.keys import KEY_FILE, load_or_create_key
@@ -102,6 +103,25 @@ def test_symlink_loops_and_missing_targets(setup: Setup, tmp_path: Path) -> None
     for name in ("loop.png", "dangling.png"):
         evidence = judge(examine(tmp_path / name, setup))
         assert (evidence.find("verdict").value, evidence.status) == ("could not check", Status.ERROR)
+
+
+def test_a_file_too_large_to_hold_is_judged_like_any_other(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(sign(picture(), make_signer()))
+    held = judge(examine(path, setup))
+    monkeypatch.setattr(gather, "MAX_HELD", 100)
+    assert judge(examine(path, setup)) == held
+    assert held.find("c2pa.unsigned").value == "standard"
+
+
+@pytest.mark.slow
+def test_two_gigabytes_of_nothing(setup: Setup, tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    with path.open("wb") as stream:
+        stream.truncate(2 << 30)
+    assert judge(examine(path, setup)).find("verdict").value == "could not check"
 
 
 def test_a_folder_given_as_a_file(setup: Setup, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from audit.evidence import Status
 from audit.provenance import rubric_names
 from audit.provenance.read import read_manifests
-from audit.provenance.rubric import IDS, evaluate_rubric
+from audit.provenance.rubric import IDS, STATEMENT_IDS, Rubric, evaluate_rubric
+from audit.provenance.rubric_gate import check_rubric
 from audit.provenance.trust import TrustLists
 
 Json = dict[str, Any]
@@ -233,37 +235,182 @@ def test_hostile_shapes_fail_and_do_not_raise(crjson: Json) -> None:
     assert not all(s.passed for s in results)
 
 
-def _official(shared_data: Path) -> tuple[Json, list[Json]]:
-    path = shared_data / "c2pa" / "rubrics" / "asset-rubric-conformance0.2-spec2.4.yml"
+_FILES = {
+    Rubric.CONFORMANCE_2_4: "asset-rubric-conformance0.2-spec2.4.yml",
+    Rubric.CONFORMANCE_2_2: "asset-rubric-conformance0.2-spec2.2.yml",
+    Rubric.INTEGRITY: "asset-rubric-integrity.yml",
+    Rubric.SIGNALS: "asset-rubric-signals-local.yml",
+}
+
+
+def _official(shared_data: Path, rubric: Rubric) -> tuple[Json, list[Json]]:
+    path = shared_data / "c2pa" / "rubrics" / _FILES[rubric]
     head, statements = yaml.safe_load_all(path.read_text("utf-8"))
     return head["variables"], statements
 
 
-def test_identifiers_are_the_official_ones(shared_data: Path) -> None:
-    _, statements = _official(shared_data)
-    assert tuple(statement["id"] for statement in statements) == IDS
+@pytest.mark.parametrize("rubric", Rubric)
+def test_identifiers_are_the_official_ones(shared_data: Path, rubric: Rubric) -> None:
+    _, statements = _official(shared_data, rubric)
+    assert tuple(statement["id"] for statement in statements) == STATEMENT_IDS[rubric]
+    assert tuple(s.id for s in evaluate_rubric({"manifests": [careful()]}, rubric)) == STATEMENT_IDS[rubric]
 
 
-def test_lists_are_the_official_ones(shared_data: Path) -> None:
-    variables, _ = _official(shared_data)
+@pytest.mark.parametrize("rubric", Rubric)
+def test_lists_are_the_official_ones(shared_data: Path, rubric: Rubric) -> None:
+    variables, _ = _official(shared_data, rubric)
+    lists = rubric_names.VOCABULARIES["2.2" if rubric is Rubric.CONFORMANCE_2_2 else "2.4"]
     ours = {
         "$inception_actions": rubric_names.INCEPTION_ACTIONS,
         "$non_editorial_actions": rubric_names.NON_EDITORIAL_ACTIONS,
         "$dst_exempt_perceptible_actions": rubric_names.SOURCE_TYPE_EXEMPT_ACTIONS,
         "$well_formed_error_codes": rubric_names.STRUCTURAL_CODES,
         "$valid_error_codes": rubric_names.MISMATCH_CODES,
+        "$trust_error_codes": rubric_names.TRUST_CODES,
         "$valid_relationship_values": rubric_names.RELATIONSHIPS,
         "$human_entry_source_types": rubric_names.HUMAN_ENTRY,
         "$tiff_media_types": rubric_names.TIFF_TYPES,
-        "$allowed_assertions": rubric_names.ALLOWED_ASSERTIONS,
-        "$allowed_actions": rubric_names.ALLOWED_ACTIONS,
+        "$allowed_assertions": lists.allowed_assertions,
+        "$allowed_actions": lists.allowed_actions,
         "$deprecated_assertion_labels": rubric_names.DEPRECATED_ASSERTIONS,
-        "$deprecated_action_labels": rubric_names.DEPRECATED_ACTIONS,
-        "$standard_parameters": rubric_names.STANDARD_PARAMETERS,
+        "$deprecated_action_labels": lists.deprecated_actions,
+        "$standard_parameters": lists.standard_parameters,
+        "$genai_dst_types": rubric_names.GENAI_SOURCE_TYPES,
+        "$possibly_genai_dst_types": rubric_names.POSSIBLY_GENAI_SOURCE_TYPES,
     }
-    assert {name: set(values) for name, values in variables.items() if name in ours} == {
-        name: set(values) for name, values in ours.items()
+    assert variables.keys() <= ours.keys()
+    assert {name: set(values) for name, values in variables.items()} == {
+        name: set(ours[name]) for name in variables
     }
+
+
+def results_of(manifest: Json, rubric: Rubric) -> dict[str, bool]:
+    return {s.id: s.passed for s in evaluate_rubric({"manifests": [manifest]}, rubric)}
+
+
+def failed_old(manifest: Json) -> set[str]:
+    found = results_of(manifest, Rubric.CONFORMANCE_2_2)
+    return {name.removeprefix(PREFIX) for name, passed in found.items() if not passed}
+
+
+def test_specification_2_2_asks_less_and_knows_fewer_names() -> None:
+    old = careful()
+    old["claim.v2"]["claim_generator_info"] = {"name": "writer"}
+    assert failed_old(old) == set()
+    assert failed_old(careful()) == {"mandatory_spec_version"}  # it says 2.4.0
+    old["claim.v2"]["claim_generator_info"] = {"specVersion": "2.2.0"}
+    opened(old, digitalSourceType=GENERATED)  # not forbidden yet
+    assert failed_old(old) == set()
+    add_action(action="c2pa.watermarked.bound")(old)
+    assert failed_old(old) == {"no_unsupported_actions"}
+    with_assertion("c2pa.ai-disclosure", {})(old)
+    assert failed_old(old) == {"no_unsupported_actions", "no_unsupported_assertions"}
+
+
+def test_specification_2_2_does_not_deprecate_watermarked() -> None:
+    old = careful()
+    old["claim.v2"]["claim_generator_info"] = {}
+    add_action(action="c2pa.watermarked", parameters={"relatedAssertions": []})(old)
+    assert failed_old(old) == {"no_unrecognized_custom_action_parameters"}
+
+
+@pytest.mark.parametrize(
+    ("code", "statement"),
+    [
+        ("claim.malformed", "well_formed_success"),
+        ("assertion.dataHash.mismatch", "valid_success"),
+        ("signingCredential.untrusted", "trusted_success"),
+    ],
+)
+def test_integrity_statement_of_a_code(code: str, statement: str) -> None:
+    manifest = careful()
+    assert all(results_of(manifest, Rubric.INTEGRITY).values())
+    with_failure(code)(manifest)
+    found = results_of(manifest, Rubric.INTEGRITY)
+    assert [name for name, passed in found.items() if not passed] == [PREFIX + statement]
+
+
+def test_integrity_of_nothing_fails_throughout() -> None:
+    assert not any(statement.passed for statement in evaluate_rubric({}, Rubric.INTEGRITY))
+
+
+def begins_as(source_type: str) -> Callable[[Json], None]:
+    return lambda manifest: actions(manifest)[0].update(digitalSourceType=source_type)
+
+
+IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+BASE = {"inception:signal_fullyGenAIMedia"}
+SIGNALS: list[tuple[set[str], Callable[[Json], None]]] = [
+    (BASE, lambda manifest: None),
+    ({"inception:signal_blankCanvas"}, begins_as("http://c2pa.org/digitalsourcetype/empty")),
+    ({"inception:signal_capturedMedia"}, begins_as(IPTC + "digitalCapture")),
+    ({"inception:signal_capturedMedia"}, begins_as(IPTC + "computationalCapture")),
+    ({"inception:signal_capturedMediaStitched"}, begins_as(IPTC + "compositeCapture")),
+    ({"inception:signal_compositionMayContainGenAI"}, begins_as(IPTC + "composite")),
+    ({"inception:signal_nonGenAIDigitalCreation"}, begins_as(IPTC + "digitalCreation")),
+    (
+        {"inception:signal_partlyGenAICreation"},
+        begins_as(IPTC + "compositeWithTrainedAlgorithmicMedia"),
+    ),
+    ({"inception:signal_screenCaptureMayContainGenAI"}, begins_as(IPTC + "screenCapture")),
+    (
+        BASE | {"inception:signal_mediaUnknownProvenance"},
+        with_assertion("c2pa.ingredient.v3", {"relationship": "parentOf"}),
+    ),
+    (BASE | {"transformation:signal_ambiguousActions"}, add_action(action="org.example.polish")),
+    (BASE | {"transformation:signal_ambiguousActions"}, set_actions(allActionsIncluded=False)),
+    (
+        BASE | {"transformation:signal_ambiguousActions"},
+        lambda manifest: manifest["claim.v2"].update(gathered_assertions=[{"url": "x/c2pa.actions.v2"}]),
+    ),
+    (BASE | {"transformation:signal_nonEditorial"}, add_action(action="c2pa.converted")),
+    (
+        BASE | {"transformation:signal_perceptibleGenAI"},
+        add_action(action="c2pa.edited", digitalSourceType=GENERATED),
+    ),
+    (
+        BASE | {"transformation:signal_perceptibleNonGenAI"},
+        add_action(action="c2pa.edited", digitalSourceType=IPTC + "humanEdits"),
+    ),
+    (
+        BASE
+        | {"transformation:signal_perceptibleNonGenAI", "transformation:signal_perceptiblePossiblyGenAI"},
+        add_action(action="c2pa.edited", digitalSourceType=IPTC + "composite"),
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SIGNALS)))
+def test_signals_are_exactly_those_meant(number: int) -> None:
+    expected, mutate = SIGNALS[number]
+    manifest = careful()
+    del actions(manifest)[1:]
+    mutate(manifest)
+    assert {name for name, there in results_of(manifest, Rubric.SIGNALS).items() if there} == expected
+
+
+def test_every_signal_is_met() -> None:
+    assert set().union(*(expected for expected, _ in SIGNALS)) == set(STATEMENT_IDS[Rubric.SIGNALS])
+
+
+def test_the_gate_names_what_does_not_hold() -> None:
+    broken = careful()
+    set_version("2.3.0")(broken)
+    good, bad = check_rubric({"manifests": [careful()]}), check_rubric({"manifests": [broken]})
+    assert (good.status, good.value, dict(good.details)) == (Status.PASS, 31.0, {})
+    assert bad.status is Status.FAIL
+    assert dict(bad.details) == {"validation:mandatory_spec_version": ["2.3.0"]}
+    assert "validation:mandatory_spec_version" in bad.reason
+    assert check_rubric({}).status is Status.SKIPPED
+
+
+def test_the_gate_of_signals_judges_nothing() -> None:
+    check = check_rubric({"manifests": [careful()]}, Rubric.SIGNALS)
+    assert (check.name, check.status) == ("c2pa.rubric.signals", Status.PASS)
+    assert "inception:signal_fullyGenAIMedia" in check.details["signals"]
+    unknown = careful()
+    begins_as("x")(unknown)
+    assert check_rubric({"manifests": [unknown]}, Rubric.SIGNALS).status is Status.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.evidence import Evidence, Status
+from audit.provenance.channels import Channels
 from audit.provenance.claims import Claims, SoftBinding
 from audit.provenance.codes import Code, Codes
 from audit.provenance.layers import Layers, LedgerAnswer, LedgerState, Watermark, WatermarkState
@@ -50,6 +51,7 @@ def layers(**changes: Any) -> Layers:
         "ledger": LedgerAnswer(LedgerState.OFF),
         "has_trust_list": True,
         "schemes": (SCHEME,),
+        "channels": Channels((("COSE padding", ((0, 9),)),), chain=(b"certificate",)),
     }
     return Layers("asset.png", **{**base, **changes})
 
@@ -80,6 +82,13 @@ def test_a_trusted_file_passes_although_it_lacks_what_it_never_promised() -> Non
 def test_codes_of_the_engine(found: Codes, expected: str, status: Status) -> None:
     evidence = judge(layers(manifests=manifests(found)))
     assert (word(evidence), evidence.status) == (expected, status)
+
+
+def test_a_signature_that_cannot_be_found_in_the_file_leaves_it_open() -> None:
+    """Then the purposes of its certificate were not looked at, and the engine does not look at all of them."""
+    evidence = judge(layers(channels=Channels()))
+    assert (word(evidence), evidence.status) == ("trusted", Status.INCONCLUSIVE)
+    assert evidence.find("c2pa.unsigned").value == "unread"
 
 
 def test_the_engine_saying_trusted_is_not_enough() -> None:

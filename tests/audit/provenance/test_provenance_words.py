@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from audit.provenance import checks_credentials, checks_marks
-from audit.provenance.words import VERDICTS, WORDS, choose_row
+from audit.provenance.recovery import RecoveryState
+from audit.provenance.recovery_checks import check_recovery
+from audit.provenance.words import VERDICTS, WORDS, choose_row, format_table
 
 GOOD = {
     "c2pa.integrity": "intact",
@@ -61,6 +64,8 @@ ROWS = [
     (GOOD, {"c2pa.trust": "development"}, "intact, development identity"),
     (GOOD, {"c2pa.trust": "untrusted"}, "intact, signer not on a trust list"),
     (GOOD, {"c2pa.trust": "no-list"}, "intact, no trust list given"),
+    (BARE, {"watermark.payload": "found", "recovered": "recovered"}, "recovered, bytes differ"),
+    (BARE, {"recovered": "bytes-equal"}, "recovered, manifest kept elsewhere"),
     (BARE, {"watermark.payload": "found", "labels.aigc": "found"}, "watermark only"),
     (BARE, {"c2pa.integrity": "remote"}, "manifest elsewhere"),
     (BARE, {"labels.aigc": "found"}, "labels only (unsigned)"),
@@ -115,8 +120,23 @@ def test_conditions_name_values_that_the_checks_give() -> None:
         "labels.iptc": checks_marks.check_iptc,
         "ledger.entry": checks_marks.check_ledger,
         "agreement.asset_id": checks_marks.check_agreement,
+        "recovered": check_recovery,
     }
     for row in VERDICTS:
         for name, values in row.when.items():
             documented = re.split(r"[,.\s]+", (functions[name].__doc__ or "").partition("Values:")[2])
-            assert values <= set(documented), (row.word, name)
+            assert values <= {*documented, *RecoveryState}, (row.word, name)
+
+
+def test_a_recovered_manifest_never_hides_a_broken_one() -> None:
+    for value in ("altered", "damaged", "intact"):
+        assert not choose_row({**GOOD, "c2pa.integrity": value, "recovered": "recovered"}).word.startswith(
+            "recovered"
+        )
+
+
+def test_the_written_table_is_the_one_that_decides() -> None:
+    """verdict.md is what `assay verify --explain` prints."""
+    written = (Path(__file__).resolve().parents[3] / "audit" / "provenance" / "verdict.md").read_text()
+    assert written.endswith(format_table())
+    assert format_table().count("\n") == len(VERDICTS) + 2

@@ -106,3 +106,16 @@ def test_ticks_are_few_and_inside(low: float, span: float) -> None:
     slack = 1e-6 * max(span, abs(low), 1)
     assert low - slack <= ticks[0]
     assert ticks[-1] <= high + slack
+
+
+def test_rows_with_a_reference_of_their_own_have_a_mark_each() -> None:
+    shares = {"a": (0.2, 0.1, 0.3), "b": (0.8, 0.7, 0.9)}
+    rows = [GroupRow(name, shares, {"a": part, "b": 1 - part}) for name, part in (("x", 0.1), ("y", 0.6))]
+    chart = group_chart(rows, groups=("a", "b"), title="t", reference={"a": 0.35, "b": 0.65})
+    assert chart.count('class="threshold"') == 4
+    assert (
+        group_chart(
+            [GroupRow("x", shares)], groups=("a", "b"), title="t", reference={"a": 0.35, "b": 0.65}
+        ).count('class="threshold"')
+        == 2
+    )

@@ -20,17 +20,13 @@ from PIL import Image
 from audit.provenance.rubric import evaluate_rubric
 from generator.errors import InputError
 from generator.marking import certificates
-from generator.marking.credentials import (
-    ASSET_LABEL,
-    NAMESPACE,
-    SIGNABLE,
-    ManifestFacts,
-    build_manifest,
-    derive_manifest_id,
-    sign,
-)
+from generator.marking.credentials import derive_manifest_id, sign
 from generator.marking.identity import Identity, development_identity, load_identity
 from generator.marking.labels import TRAINED_ALGORITHMIC_MEDIA
+from generator.marking.manifest import ASSET_LABEL, NAMESPACE, Disclosure, ManifestFacts, build_manifest
+from generator.marking.signing_keys import SigningKey, choose_algorithm, key_to_pem, parse_key
+
+SIGNABLE = ("image/png", "image/jpeg", "image/webp")
 
 FACTS = ManifestFacts(
     title="0123456789abcdef.png",
@@ -117,7 +113,7 @@ def test_what_the_manifest_says(identity: Identity) -> None:
 
 
 def test_prompt_only_when_given(identity: Identity) -> None:
-    open_facts = dataclasses.replace(FACTS, prompt="a secret wish <b>")
+    open_facts = dataclasses.replace(FACTS, disclosure=Disclosure(prompt="a secret wish <b>"))
     assert "secret wish" not in repr(open_facts)
     manifest = build_manifest(open_facts)
     signed = sign(encode("image/png"), "image/png", manifest=manifest, identity=identity)
@@ -182,12 +178,12 @@ def test_refusals(identity: Identity) -> None:
         build_manifest(dataclasses.replace(FACTS, created=datetime(2026, 1, 1)))  # noqa: DTZ001
 
 
-def own_identity(folder: Path, key: certificates.SigningKey, *, purpose: str = "") -> Identity:
+def own_identity(folder: Path, key: SigningKey, *, purpose: str = "") -> Identity:
     """A leaf for another kind of key, or with another extended key usage, issued by the folder's root; unchecked."""
     development_identity(folder)
     content = (folder / "root.pem").read_bytes()
     root = x509.load_pem_x509_certificates(content)[0]
-    root_key = certificates.parse_key(content, where="root")
+    root_key = parse_key(content, where="root")
     made = certificates.make_leaf(root, root_key, now=certificates.utc_now())
     pattern = x509.load_pem_x509_certificates(made)[0]
     builder = (
@@ -210,10 +206,10 @@ def own_identity(folder: Path, key: certificates.SigningKey, *, purpose: str = "
         name="Somebody",
         is_development=False,
         chain_pem=certificates.to_pem([leaf, root]),
-        key_pem=certificates.key_to_pem(key),
+        key_pem=key_to_pem(key),
         root_pem=certificates.to_pem([root]),
         not_after=leaf.not_valid_after_utc,
-        algorithm=certificates.signing_algorithm(key, where="test"),
+        algorithm=choose_algorithm(key.public_key(), where="test"),
     )
 
 
@@ -233,7 +229,7 @@ def load(folder: Path, made: Identity) -> Identity:
     ],
     ids=["es384", "es512", "ed25519", "ps256"],
 )
-def test_own_identities_of_every_kind_are_trusted(key: certificates.SigningKey, tmp_path: Path) -> None:
+def test_own_identities_of_every_kind_are_trusted(key: SigningKey, tmp_path: Path) -> None:
     own = own_identity(tmp_path, key)
     assert load(tmp_path, own) == own
     signed = sign(encode("image/jpeg"), "image/jpeg", manifest=build_manifest(FACTS), identity=own)

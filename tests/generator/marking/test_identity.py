@@ -15,8 +15,23 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from generator.errors import CannotCheckError, DiskFullError, InputError
 from generator.marking import certificates, identity
-from generator.marking.certificates import CLAIM_SIGNING, DEVELOPMENT_NAME, refusal_reasons
-from generator.marking.identity import assay_home, development_identity, development_root, load_identity
+from generator.marking.certificates import CLAIM_SIGNING, DEVELOPMENT_NAME
+from generator.marking.files import write_private_once
+from generator.marking.identity import (
+    assay_home,
+    development_identity,
+    development_root,
+    development_time_authority,
+    load_identity,
+)
+from generator.marking.profile import refusal_reasons
+from generator.marking.signing_keys import (
+    ALGORITHMS,
+    SigningKey,
+    algorithms_of,
+    choose_algorithm,
+    generate_key,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -112,7 +127,7 @@ def test_processes_at_first_use_agree(tmp_path: Path) -> None:
 def test_late_process_keeps_the_winners_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     winner = development_identity(tmp_path)
     kept = (tmp_path / "root.pem").read_bytes()
-    identity._write_once(tmp_path / "root.pem", certificates.make_root(NOW))  # lost the race
+    write_private_once(tmp_path / "root.pem", certificates.make_root(NOW))  # lost the race
     assert (tmp_path / "root.pem").read_bytes() == kept
     assert development_identity(tmp_path) == winner
 
@@ -233,18 +248,34 @@ def test_refusals_name_every_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        (ec.generate_private_key(ec.SECP384R1()), "es384"),
-        (ec.generate_private_key(ec.SECP521R1()), "es512"),
-        (ed25519.Ed25519PrivateKey.generate(), "ed25519"),
-        (rsa.generate_private_key(65537, 2048), "ps256"),
+        (ec.generate_private_key(ec.SECP384R1()), ("es384",)),
+        (ec.generate_private_key(ec.SECP521R1()), ("es512",)),
+        (ed25519.Ed25519PrivateKey.generate(), ("ed25519",)),
+        (rsa.generate_private_key(65537, 2048), ("ps256", "ps384", "ps512")),
     ],
 )
-def test_algorithm_names(key: certificates.SigningKey, expected: str) -> None:
-    assert certificates.signing_algorithm(key, where="k") == expected
+def test_algorithms_of_a_key(key: SigningKey, expected: tuple[str, ...]) -> None:
+    assert algorithms_of(key.public_key(), where="k") == expected
+    assert [choose_algorithm(key.public_key(), where="k", wanted=name) for name in expected] == list(expected)
+    with pytest.raises(InputError, match="cannot sign es256"):
+        choose_algorithm(key.public_key(), where="k", wanted="es256")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_new_keys_serve_their_algorithm(algorithm: str) -> None:
+    assert algorithm in algorithms_of(generate_key(algorithm).public_key(), where="k")
 
 
 def test_weak_keys_are_refused() -> None:
     with pytest.raises(InputError, match="P-256"):
-        certificates.signing_algorithm(ec.generate_private_key(ec.SECP256K1()), where="k")
+        algorithms_of(ec.generate_private_key(ec.SECP256K1()).public_key(), where="k")
     with pytest.raises(InputError, match="2048"):
-        certificates.signing_algorithm(rsa.generate_private_key(65537, 1024), where="k")
+        algorithms_of(rsa.generate_private_key(65537, 1024).public_key(), where="k")
+
+
+def test_development_time_authority_is_made_once_and_renewed_by_hand(tmp_path: Path) -> None:
+    made = development_time_authority(tmp_path, now=NOW)
+    assert development_time_authority(tmp_path, now=NOW).chain == made.chain
+    assert stat.S_IMODE((tmp_path / "time.pem").stat().st_mode) == 0o600
+    with pytest.raises(InputError, match="move the file away"):
+        development_time_authority(tmp_path, now=NOW + timedelta(days=400))

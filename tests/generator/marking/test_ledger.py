@@ -11,6 +11,7 @@ import pytest
 
 from generator.errors import CannotCheckError, DiskFullError, InputError
 from generator.marking import ledger as ledger_module
+from generator.marking import ledger_sqlite
 from generator.marking.ledger import Entry, Ledger, Replaced
 
 
@@ -108,14 +109,14 @@ def test_reader_cannot_write(path: Path) -> None:
 def test_reader_where_nothing_can_be_created(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Ledger(path) as ledger:
         ledger.record(entry())
-    connect = ledger_module._connect
+    connect = ledger_sqlite._connect
 
     def without_shared_memory(where: Path, mode: str, check: object) -> sqlite3.Connection:
         if mode == "ro":  # what SQLite says of a WAL file in a folder without write permission
             raise sqlite3.OperationalError("unable to open database file")
         return connect(where, mode, check)
 
-    monkeypatch.setattr(ledger_module, "_connect", without_shared_memory)
+    monkeypatch.setattr(ledger_sqlite, "_connect", without_shared_memory)
     with Ledger(path, read_only=True) as reader:
         assert reader.find(entry().asset_id) == entry()
 
@@ -152,8 +153,35 @@ def test_newer_version(path: Path) -> None:
         Ledger(path)
 
 
+def test_version_1_is_read_as_it_is_and_renewed_by_a_writer(path: Path) -> None:
+    """A ledger of the first release, which kept no fingerprints."""
+    with Ledger(path) as ledger:
+        ledger.record(entry(1))
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE likeness; PRAGMA user_version = 1;")
+    connection.close()
+    with Ledger(path, read_only=True) as reader:
+        assert reader.find(entry(1).asset_id) == entry(1)
+        assert list(reader.image_codes()) == []
+    likely = dataclasses.replace(entry(2), image_code=bytes(32), preview=b"jpeg")
+    with Ledger(path) as ledger:
+        ledger.record(likely)
+    with Ledger(path, read_only=True) as reader:
+        assert (reader.find(entry(1).asset_id), reader.find(likely.asset_id)) == (entry(1), likely)
+        assert list(reader.image_codes()) == [(likely.asset_id, bytes(32))]
+
+
+def test_fingerprints_in_batches(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "_BATCH", 2)
+    with Ledger(path) as ledger:
+        for number in range(5):
+            ledger.record(dataclasses.replace(entry(number), image_code=bytes([number]) * 32))
+        ledger.record(entry(3, "b"))
+        assert [code[0] for _, code in ledger.image_codes()] == [0, 1, 2, 4]
+
+
 def test_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(ledger_sqlite, "_BUSY_SECONDS", 0.05)
     with Ledger(path) as ledger:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -167,8 +195,8 @@ def test_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_disk_full_keeps_what_was_there(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.record(entry(1))
-        pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
-        ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = ledger._store._connection.execute("PRAGMA page_count").fetchone()[0]
+        ledger._store._connection.execute(f"PRAGMA max_page_count = {pages}")
         big = dataclasses.replace(entry(2), manifest=bytes(1 << 20))
         with pytest.raises(DiskFullError, match="earlier entries are kept"):
             ledger.record(big)

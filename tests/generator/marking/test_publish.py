@@ -166,7 +166,7 @@ def test_a_second_run_heals(loss: str, folder: Path, identity: Identity, ledger:
     elif loss == "damage":
         path.write_bytes(path.read_bytes()[:-1])
     else:
-        ledger._connection.execute("DELETE FROM asset")
+        ledger._store.run("DELETE FROM asset")
     healed = put(path, identity, ledger)
     assert not healed.unchanged
     assert ledger.find(ASSET.hex).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
