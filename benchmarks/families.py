@@ -96,9 +96,9 @@ def measure_family(family: str, probe: Probe, clip: Clip, drawings: NDArray[np.f
     )
 
 
-def held_out(count: int):  # noqa: ANN201 - the batch type of the corpus
+def held_out(count: int, *, seed: int = 5001):  # noqa: ANN201 - the batch type of the corpus
     """Drawings that nothing was trained on, at the published size, with their captions."""
-    return Corpus(5001, Rates.default(), count).batch(range(count), PUBLISHED_SIZE)
+    return Corpus(seed, Rates.default(), count).batch(range(count), PUBLISHED_SIZE)
 
 
 def sample_captions(

@@ -159,8 +159,8 @@ def train_tokenizer(
         log(f"{stage.recipe.name}: {results[-1].figures['psnr_64']:.2f} dB at the encoder's size")
     card = Card(
         family="tokenizer",
-        data=_describe_data([corpus for stage in stages for corpus in stage.corpora()]),
-        recipe=_describe_run(results, [stage.recipe for stage in stages], batch=BATCH),
+        data=describe_data([corpus for stage in stages for corpus in stage.corpora()]),
+        recipe=describe_run(results, [stage.recipe for stage in stages], batch=BATCH),
         seed=stages[0].recipe.seed,
         figures=results[-1].figures,
         limits=(
@@ -210,9 +210,8 @@ def train_autoregressive(
     log("measuring what the samples show")
     card = Card(
         family="autoregressive",
-        data=_describe_data(corpora)
-        + "; rates with planted bias of presentation, age and tone by occupation",
-        recipe=_describe_run(results, [stage.recipe for stage in stages], batch=PRIOR_BATCH),
+        data=describe_data(corpora) + "; rates with planted bias of presentation, age and tone by occupation",
+        recipe=describe_run(results, [stage.recipe for stage in stages], batch=PRIOR_BATCH),
         seed=stages[0].recipe.seed,
         figures=results[-1].figures | measure_prompted(model.to("cpu"), load_tokenizer(tokenizer_weights)),
         limits=(
@@ -280,7 +279,7 @@ def train_decoder(
 
     place = folder / recipe.name
     result = train(model.decoder, batches, recipe, folder=place, loss=loss, evaluate=evaluate, device=device)
-    run = _describe_run([result], [recipe], batch=BATCH)
+    run = describe_run([result], [recipe], batch=BATCH)
     card = replace(
         before.card,
         data=f"{before.card.data}; tokens drawn for the captions of the corpus with seed {DECODER_CORPUS.seed}",
@@ -294,12 +293,14 @@ def train_decoder(
     return save_weights("tokenizer", model.state_dict(), card, folder)
 
 
-def _describe_data(corpora: Sequence[Corpus]) -> str:
+def describe_data(corpora: Sequence[Corpus]) -> str:
+    """What a card says of the drawings that trained something."""
     parts = [f"{len(c)} drawings of the corpus with seed {c.seed} ({c.digest})" for c in corpora]
     return "Procedural portraits, no real person: " + "; ".join(parts)
 
 
-def _describe_run(results: Sequence[TrainResult], recipes: Sequence[Recipe], *, batch: int) -> dict[str, Any]:
+def describe_run(results: Sequence[TrainResult], recipes: Sequence[Recipe], *, batch: int) -> dict[str, Any]:
+    """What a card says of the stages that really ran."""
     return {
         "stages": [{**asdict(recipe), "betas": list(recipe.betas)} for recipe in recipes],
         "batch": batch,

@@ -10,7 +10,6 @@ Source: from causal weights to a model that fills in, arXiv:2410.17891.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from generator.pools import (
     tokenise_pool,
 )
 from generator.portraits import Corpus, Rates
-from generator.recipes import PRIOR
+from generator.recipes import PRIOR, describe_data, describe_run
 from generator.text import Vocabulary
 from generator.tokenizer import reduce_by_two
 from generator.training import Recipe, TrainResult, load_average, seeded, train
@@ -166,9 +165,8 @@ def _train_on_tokens(
     family = recipes[-1].name
     card = Card(
         family=family,
-        data=_describe_data(corpora)
-        + "; rates with planted bias of presentation, age and tone by occupation",
-        recipe=_describe_run(results, recipes),
+        data=describe_data(corpora) + "; rates with planted bias of presentation, age and tone by occupation",
+        recipe=describe_run(results, recipes, batch=BATCH),
         seed=recipes[0].seed,
         figures=results[-1].figures | measure_prompted(model.to("cpu"), load_tokenizer(tokenizer_weights)),
         limits=_LIMITS,
@@ -231,27 +229,14 @@ def train_mae(
     result = train(model, batches, recipe, folder=folder / recipe.name, evaluate=evaluate, device=device)
     card = Card(
         family="mae",
-        data=_describe_data([corpus]),
-        recipe=_describe_run([result], [recipe]),
+        data=describe_data([corpus]),
+        recipe=describe_run([result], [recipe], batch=BATCH),
         seed=recipe.seed,
         figures=result.figures,
         limits=("Knows drawings of the embedded world only; it fills a photograph with smears.",),
         config=model.config,
     )
     return save_weights("mae", model.state_dict(), card, folder)
-
-
-def _describe_data(corpora: Sequence[Corpus]) -> str:
-    parts = [f"{len(c)} drawings of the corpus with seed {c.seed} ({c.digest})" for c in corpora]
-    return "Procedural portraits, no real person: " + "; ".join(parts)
-
-
-def _describe_run(results: Sequence[TrainResult], recipes: Sequence[Recipe]) -> dict[str, object]:
-    return {
-        "stages": [{**asdict(recipe), "betas": list(recipe.betas)} for recipe in recipes],
-        "batch": BATCH,
-        "cpu_seconds": round(sum(result.cpu_seconds for result in results)),
-    }
 
 
 FAMILY_RECIPES: dict[str, Callable[..., Weights]] = {
