@@ -6,10 +6,12 @@ the death of the whole process (a native library may crash on a hostile file).
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import traceback
 from collections import deque
@@ -29,6 +31,7 @@ _LOG = logging.getLogger("assay")
 _CHUNK = 16  # sources handed to a process at a time
 _AHEAD = 3  # chunks waiting for each process
 _MAX_NAME = 4_096  # characters of a path
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Source: mallopt(3)
 
 Judge = Callable[[Source], Evidence]
 
@@ -154,9 +157,15 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
     can_fork = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
     method = "fork" if can_fork else "spawn"
     return ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context(method), initializer=_single_thread
+        jobs, mp_context=multiprocessing.get_context(method), initializer=_prepare_worker
     )
 
 
-def _single_thread() -> None:
+def _prepare_worker() -> None:
+    """One thread, and memory kept from file to file: asking the system for it anew takes a quarter of the time."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not every C library has it
+        for parameter, size in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 64 << 20)):
+            if mallopt is not None:
+                mallopt(parameter, size)

@@ -3,6 +3,8 @@
 Seeds and asset ids are derived from the run's own secrets, the prompt and the replicate, so that a run that was
 killed makes the very same images under the very same names when it goes on.
 
+Each image is read back once it is written, and its row says how many statements of the official rubric hold.
+
 An image that arrives from another system with Content Credentials keeps them: its bytes stay in `originals/` as they
 came, and the marked picture names them as its parent, in its own manifest.
 """
@@ -12,19 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from audit.engine import progress
-from audit.evidence import Status
+from audit.evidence import Check, Status
 from audit.run import RunDirectory, write_atomically
 from generator.errors import InputError
 from generator.interface import GeneratedImage, Generator, Refused, Request
 from generator.marking.credentials import carries_credentials
+from generator.marking.energy import Energy, core_watts, measure_energy
 from generator.marking.formats import media_type, suffix_of
 from generator.marking.identity import Identity
 from generator.marking.ledger import Ledger
@@ -46,11 +51,19 @@ ANY_MODEL = "c2pa.types.model"
 
 @dataclass(frozen=True)
 class Marking:
-    """What every published image is marked with."""
+    """What every published image is marked with, and held against.
+
+    Attributes:
+        identity: who signs.
+        key: of the watermark.
+        ledger: open for writing.
+        gate: judges a file that was written; its value is the number of statements that hold.
+    """
 
     identity: Identity
     key: WatermarkKey
     ledger: Ledger
+    gate: Callable[[Path], Check]
 
 
 def image_seed(run_seed: int, *, prompt_id: str, replicate: int) -> int:
@@ -81,7 +94,15 @@ def _request_columns(request: Request, asset_id: AssetId) -> dict[str, Any]:
     }
 
 
-def _image_row(image: GeneratedImage, published: Published, *, path: str, original: str) -> dict[str, Any]:
+def _image_row(
+    image: GeneratedImage,
+    published: Published,
+    gate: Check,
+    *,
+    path: str,
+    original: str,
+    energy: Energy | None,
+) -> dict[str, Any]:
     height, width = image.pixels.shape[:2]
     return {
         **_request_columns(image.request, published.asset_id),
@@ -99,8 +120,10 @@ def _image_row(image: GeneratedImage, published: Published, *, path: str, origin
         "format": published.format,
         "psnr": published.psnr,
         "pixels_sha256": hashlib.sha256(image.pixels.tobytes()).hexdigest(),
-        "status": str(Status.PASS),
-        "reason": "",
+        "energy_kwh": energy.kwh if energy else None,
+        "rubric": gate.value,
+        "status": str(gate.status),
+        "reason": "" if gate.status is Status.PASS else gate.reason,
     }
 
 
@@ -122,6 +145,8 @@ def _refused_row(refused: Refused, asset_id: AssetId, *, path: str) -> dict[str,
         "format": "",
         "psnr": None,
         "pixels_sha256": "",
+        "energy_kwh": None,
+        "rubric": None,
         "status": str(Status.ERROR),
         "reason": refused.reason,
     }
@@ -136,7 +161,9 @@ class _Publisher:
     created: datetime
     suffix: str
 
-    def enter(self, answer: GeneratedImage | Refused, asset_id: AssetId) -> dict[str, Any]:
+    def enter(
+        self, answer: GeneratedImage | Refused, asset_id: AssetId, energy: Energy | None
+    ) -> dict[str, Any]:
         """Mark and write an image and return its row; a request without an image has a row that says why."""
         stem = f"{answer.request.prompt.prompt_id}-{answer.request.replicate:04d}"
         path = f"images/{stem}{self.suffix or '.png'}"
@@ -145,7 +172,10 @@ class _Publisher:
         try:
             if answer.original is not None:
                 return self._enter_foreign(answer, answer.original, stem, asset_id)
-            return _image_row(answer, self._publish(answer, path, asset_id), path=path, original="")
+            disclosure = Disclosure(energy=energy)
+            published = self._publish(answer, path, asset_id, disclosure=disclosure)
+            gate = self.marking.gate(published.path)
+            return _image_row(answer, published, gate, path=path, original="", energy=energy)
         except InputError as error:
             if answer.original is None and not isinstance(error, InsufficientCapacityError):
                 raise  # about the run; anything else is about this one picture
@@ -168,7 +198,8 @@ class _Publisher:
         disclosure = Disclosure(model_type=ANY_MODEL)
         published = self._publish(image, path, asset_id, disclosure=disclosure, ingredients=parents)
         where = kept.relative_to(self.run.path) if kept.is_relative_to(self.run.path) else kept
-        return _image_row(image, published, path=path, original=where.as_posix())
+        gate = self.marking.gate(published.path)
+        return _image_row(image, published, gate, path=path, original=where.as_posix(), energy=None)
 
     def _publish(
         self,
@@ -176,7 +207,7 @@ class _Publisher:
         path: str,
         asset_id: AssetId,
         *,
-        disclosure: Disclosure = Disclosure(),  # noqa: B008 - frozen
+        disclosure: Disclosure,
         ingredients: tuple[Ingredient, ...] = (),
     ) -> Published:
         return publish(
@@ -209,49 +240,92 @@ def _media_type(path: Path) -> str:
         return ""
 
 
-def generate_images(
-    run: RunDirectory,
-    requests: Sequence[Request],
-    *,
-    generator: Generator,
-    marking: Marking,
-    suffix: str = ".png",
-) -> None:
-    """Make, mark, write and record every requested image that the run does not have yet.
+def _made(
+    generator: Generator, requests: Sequence[Request]
+) -> Iterator[tuple[GeneratedImage | Refused, Energy | None]]:
+    """Answers, each with its equal part of the energy that all of them took.
+
+    What a service draws cannot be known here; its answers are handed on one by one, so that each is kept at once.
+    """
+    if not generator.weights_digest:
+        yield from ((answer, None) for answer in generator.generate(requests))
+        return
+    with measure_energy(watts=core_watts()) as meter:
+        answers = list(generator.generate(requests))
+    images = sum(isinstance(answer, GeneratedImage) for answer in answers)
+    energy = meter.energy.share(images) if meter.energy and images else None
+    yield from ((answer, energy) for answer in answers)
+
+
+@dataclass(frozen=True)
+class ImageMaker:
+    """Makes, marks, writes and records the images of one run, batch by batch; `begin_images` builds it."""
+
+    run: RunDirectory
+    generator: Generator
+    _publisher: _Publisher
+    _secret: bytes
+    _done: set[str]
+
+    def asset_id(self, request: Request) -> AssetId:
+        """Identifier of a request's image, the same whenever this run makes it."""
+        return AssetId.derive(self._secret, f"{request.prompt.prompt_id}/{request.replicate}")
+
+    def make(self, requests: Sequence[Request], bar: tqdm[Any]) -> list[dict[str, Any]]:
+        """Make the requested images that the run does not have yet, and return their rows.
+
+        Raises:
+            InputError: the generator cannot be used; what is wrong with one picture becomes its row.
+            DiskFullError: no space; the batches committed before are kept.
+        """
+        waiting = [request for request in requests if self.asset_id(request).hex not in self._done]
+        bar.update(len(requests) - len(waiting))
+        made: list[dict[str, Any]] = []
+        for start in range(0, len(waiting), BATCH):
+            batch = waiting[start : start + BATCH]
+            rows = []
+            for request, (answer, energy) in zip(batch, _made(self.generator, batch), strict=True):
+                rows.append(self._publisher.enter(answer, self.asset_id(request), energy))
+                bar.update()
+            self.run.append("images", rows)
+            self._done.update(row["image_id"] for row in rows)
+            made += rows
+        return made
+
+    def finish(self, requests: Sequence[Request], *, started: float) -> None:
+        """Finish the images table, in the order of all requests; `started` is a monotonic time."""
+        with suppress(OSError):  # nothing arrived from elsewhere
+            (self.run.path / ORIGINALS).rmdir()
+        self.run.finish_table("images", order=[self.asset_id(request).hex for request in requests])
+        self.run.finish_stage("generate", seconds=time.monotonic() - started)
+
+
+def begin_images(
+    run: RunDirectory, *, generator: Generator, marking: Marking, suffix: str = ".png"
+) -> ImageMaker:
+    """What makes the images of a run.
 
     Args:
         run: where the images go; its record holds `asset_secret` (hex) and `created` (ISO time).
-        requests: what to make.
         generator: makes the pixels.
         marking: what they are marked with.
         suffix: ".png", ".jpg" or ".webp"; empty leaves images of another system in the format they arrive in.
+    """
+    record = run.record()
+    (run.path / "images").mkdir(exist_ok=True)
+    (run.path / ORIGINALS).mkdir(exist_ok=True)
+    publisher = _Publisher(run, marking, datetime.fromisoformat(record["created"]), suffix)
+    return ImageMaker(run, generator, publisher, bytes.fromhex(record["asset_secret"]), run.done("images"))
+
+
+def generate_images(maker: ImageMaker, requests: Sequence[Request]) -> None:
+    """Make, mark, write and record every requested image that the run does not have yet.
 
     Raises:
         InputError: the generator or the folder cannot be used; what is wrong with one picture becomes its row.
         DiskFullError: no space; the batches committed before are kept.
     """
     started = time.monotonic()
-    record = run.record()
-    secret, created = bytes.fromhex(record["asset_secret"]), datetime.fromisoformat(record["created"])
-    (run.path / "images").mkdir(exist_ok=True)
-    (run.path / ORIGINALS).mkdir(exist_ok=True)
-    done = run.done("images")
-    planned = [
-        (request, AssetId.derive(secret, f"{request.prompt.prompt_id}/{request.replicate}"))
-        for request in requests
-    ]
-    waiting = [(request, asset_id) for request, asset_id in planned if asset_id.hex not in done]
-    publisher = _Publisher(run, marking, created, suffix)
-    with progress(len(planned), label="Generate and mark", done=len(planned) - len(waiting)) as bar:
-        for start in range(0, len(waiting), BATCH):
-            batch = waiting[start : start + BATCH]
-            rows = []
-            answers = generator.generate([request for request, _ in batch])
-            for (_, asset_id), answer in zip(batch, answers, strict=True):
-                rows.append(publisher.enter(answer, asset_id))
-                bar.update()
-            run.append("images", rows)
-    with suppress(OSError):  # nothing arrived from elsewhere
-        (run.path / ORIGINALS).rmdir()
-    run.finish_table("images", order=[asset_id.hex for _, asset_id in planned])
-    run.finish_stage("generate", seconds=time.monotonic() - started)
+    with progress(len(requests), label="Generate and mark") as bar:
+        maker.make(requests, bar)
+    maker.finish(requests, started=started)

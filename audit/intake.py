@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,20 @@ def collect_folder(run: RunDirectory, folder: Path) -> None:
     run.finish_stage("collect", seconds=time.monotonic() - started)
 
 
+def run_item(run: RunDirectory, row: Mapping[Any, Any]) -> Item:
+    """The item of one row of a run's images table."""
+    known = pd.notna(row["prompt_id"])
+    return Item(
+        image_id=row["image_id"],
+        path=run.path / row["path"],
+        prompt_id=row["prompt_id"] if known else None,
+        prompt=row["prompt"] if known else None,
+        replicate=int(row["replicate"]) if known else None,
+        readable=row["status"] != Status.ERROR,
+        reason=row["reason"],
+    )
+
+
 def run_items(run: RunDirectory) -> list[Item]:
     """The items of a run, from its images table."""
-    items = []
-    for row in run.rows("images").to_dict("records"):
-        known = pd.notna(row["prompt_id"])
-        items.append(
-            Item(
-                image_id=row["image_id"],
-                path=run.path / row["path"],
-                prompt_id=row["prompt_id"] if known else None,
-                prompt=row["prompt"] if known else None,
-                replicate=int(row["replicate"]) if known else None,
-                readable=row["status"] != Status.ERROR,
-                reason=row["reason"],
-            )
-        )
-    return items
+    return [run_item(run, row) for row in run.rows("images").to_dict("records")]

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audit.engine import audit
+from audit.bias.stopped import StoppedSummary
+from audit.bias.stopping import RECORD
+from audit.engine import Module, audit
 from audit.evidence import Evidence
-from audit.generation import ORIGINALS, Marking, generate_images, plan_requests
+from audit.generation import ORIGINALS, Marking, begin_images, generate_images, plan_requests
 from audit.intake import collect_folder, run_items
 from audit.plan import Plan, prompt_set
+from audit.provenance.published_gate import check_published
 from audit.rooms import ROOMS, RoomOptions, build_room
 from audit.run import RunDirectory
+from audit.sequential import generate_until_decided, stop_rule
 from generator.errors import InputError
 from generator.interface import Request
 from generator.marking.identity import assay_home, development_identity
@@ -72,6 +77,19 @@ def _describe(loaded: Loaded) -> dict[str, Any]:
     }
 
 
+def _deciding_room(plan: Plan) -> Module | None:
+    """The bias room where it decides when to stop; None for a fixed number of images."""
+    if plan.sequential is None:
+        if plan.budget is not None:
+            raise InputError(f"--budget {plan.budget}: a fixed number of images is made; add --sequential")
+        return None
+    if plan.source.kind == "folder" or "bias" not in plan.rooms:
+        raise InputError(
+            "--sequential: needs a generator that makes images as they are asked for, and the bias room"
+        )
+    return build_room("bias", RoomOptions(plan.clip, bias=plan.bias))
+
+
 def make_images(run: RunDirectory, plan: Plan, *, online: bool = False) -> None:
     """Fill the images table: generate, mark and write what was asked for, or enter a foreign folder.
 
@@ -100,6 +118,7 @@ def make_images(run: RunDirectory, plan: Plan, *, online: bool = False) -> None:
             f"{run.path}: began with {record['generator']}, the generator is now {made_by}; choose another --out"
         )
     requests = _requests(plan, loaded)
+    room = _deciding_room(plan)
     steered = _plan_steering(plan, requests)
     _check_prompts(run, loaded, requests, steered)
     home = assay_home()
@@ -114,8 +133,17 @@ def make_images(run: RunDirectory, plan: Plan, *, online: bool = False) -> None:
     )
     generator = SteeredGenerator(loaded.generator, steered) if steered else loaded.generator
     with Ledger(home / LEDGER_FILE) as ledger:
-        marking = Marking(identity, key, ledger)
-        generate_images(run, requests, generator=generator, marking=marking, suffix=plan.suffix)
+        marking = Marking(identity, key, ledger, check_published)
+        maker = begin_images(run, generator=generator, marking=marking, suffix=plan.suffix)
+        if room is None:
+            generate_images(maker, requests)
+        else:
+            generate_until_decided(
+                maker,
+                requests,
+                module=room,
+                rule=stop_rule(room, requests, attributes=plan.sequential or (), budget=plan.budget),
+            )
 
 
 def audit_rooms(
@@ -127,9 +155,13 @@ def audit_rooms(
     """
     items = run_items(run)
     options = RoomOptions(plan.clip, Path(plan.trust) if plan.trust else None, plan.bias)
+    stop = run.record().get(RECORD)
     for name in rooms:
         if not run.finished(name):
-            audit(build_room(name, options), run, items, workers=workers)
+            module = build_room(name, options)
+            if name == "bias" and stop:
+                module = replace(module, summarise=StoppedSummary(module.summarise, stop))
+            audit(module, run, items, workers=workers)
     found = run.evidence()
     return {name: found[name] for name in ROOMS if name in found}
 

@@ -55,6 +55,9 @@ class Plan:
         steer: shares of traits to put into prompts, as `generator.steering_targets.parse_steer` reads them.
         fair: target distributions, as `parse_fair` reads them.
         traits: file of the words for `steer` and `fair`; None takes those of the embedded world.
+        sequential: attributes that decide when a prompt has images enough, all that are read if empty; `count` is
+            then the most of each prompt. None: a fixed number of images.
+        budget: most images in all, with `sequential`; None: `count` for each prompt.
         bias: how perceived attributes are read, see `audit.bias.options.ReaderOptions`; empty: as it ships.
     """
 
@@ -72,6 +75,8 @@ class Plan:
     steer: tuple[str, ...] = ()
     fair: tuple[str, ...] = ()
     traits: str | None = None
+    sequential: tuple[str, ...] | None = None
+    budget: int | None = None
     bias: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,7 +92,9 @@ class Plan:
             CannotCheckError: the record was written by another version.
         """
         try:
-            lists = {name: tuple(data[name]) for name in ("rooms", "steer", "fair")}
+            lists: dict[str, Any] = {name: tuple(data[name]) for name in ("rooms", "steer", "fair")}
+            decide = data.get("sequential")
+            lists["sequential"] = None if decide is None else tuple(decide)
             return cls(**{**data, **lists, "source": Source.from_json(data["source"])})
         except (KeyError, TypeError) as error:
             raise CannotCheckError(f"run.json: config is not one of this version ({error})") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit.evidence import JSON, Check, Evidence, Status
 from audit.inputs import Source
+from audit.provenance.checks_content import check_content
 from audit.provenance.gather import Setup, examine
 from audit.provenance.verdict import judge
 
@@ -43,6 +44,7 @@ class Verification:
         """Judge one file."""
         layers = examine(source.path, self.setup, with_crjson=bool(self.rubric))
         further: list[Check] = []
+        further += check_content(layers, source.path)
         if self.cross_check:
             from audit.provenance.engines import check_engines
 

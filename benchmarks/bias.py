@@ -112,9 +112,17 @@ def measure_more_coverage(effort: Effort) -> Iterator[Figure]:
             yield _rate(
                 f"coverage.Rogan-Gladen, {claim}", hits, floor=LOW - slack, ceiling=ceiling, note=str(setting)
             )
-    for setting in (Setting(p, 30, s) for p in (20, 150) for s in (0.5, 0.3)):
-        hits = simulated.cover_with_labels(setting, claim=THESE_PROMPTS, audits=audits).held
-        yield _rate("coverage.PPI++, these prompts", hits, floor=LOW - slack, note=str(setting))
+    sizes = [Setting(p, n) for p in (20, 150) for n in (8, 30, 250)]
+    for setting in (*sizes, Setting(20, 30, 0.3), Setting(150, 250, 0.3)):
+        hits = simulated.cover_with_labels(setting, claim=THESE_PROMPTS, audits=effort.audits).held
+        margin = _slack(effort.audits)
+        yield _rate(
+            "coverage.PPI++, these prompts",
+            hits,
+            floor=LOW - margin,
+            ceiling=HIGH + margin,
+            note=str(setting),
+        )
     scarce = Setting(20, 8, 0.1)
     hits = simulated.covers_overall(scarce, claim=NEW_PROMPTS, audits=audits)
     yield _rate("coverage.Rogan-Gladen, scarce group", hits, floor=LOW - slack, note=str(scarce))

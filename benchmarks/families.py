@@ -174,7 +174,7 @@ def _time(action) -> float:  # noqa: ANN001 - any callable
 @torch.no_grad()
 def _sample_without_cache(model, texts: Sequence[str]) -> None:  # noqa: ANN001 - the autoregressive family
     """The same number of tokens, each by a whole pass over those before it; the cheapest choice of a token."""
-    ids = model.vocabulary.encode(texts)
+    ids = model.reader.encode(texts)
     tokens = torch.zeros(len(texts), 1, dtype=torch.int64)
     for _ in range(TOKENS):
         token = model(tokens, ids)[:, -1].argmax(1)

@@ -1,14 +1,9 @@
-"""Makes signed pictures and forged ones with fresh keys, independently of the project's own signing code.
-
-`forge` rewrites the signature of a signed PNG in place, so that certificates no library would sign with (another
-purpose, expired, revoked) can be put before a verifier.
-"""
+"""Makes signed pictures and forged ones with fresh keys, independently of the project's own signing code."""
 
 from __future__ import annotations
 
 import datetime as dt
 import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +13,9 @@ import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from PIL import Image
-
-from audit.provenance.containers import locate_store
-from audit.provenance.jumbf import Box, boxes, parse_cose
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 EMAIL, CLAIM_SIGNING = "1.3.6.1.5.5.7.3.4", "1.3.6.1.4.1.62558.2.1"
@@ -182,8 +173,9 @@ def sign(
     generator: str = "test writer",
     time_authority: str | None = None,
     embed: bool = True,
+    compressed: bool = False,
 ) -> bytes:
-    """A signed copy; with `embed` False, the manifest store alone."""
+    """A signed copy; with `embed` False, the manifest store alone; `compressed`, the manifest in brotli."""
     opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["parent0"]}}
     created = {"action": "c2pa.created", "digitalSourceType": GENERATED}
     actions = {"actions": [opened if parents else created]}
@@ -192,9 +184,10 @@ def sign(
         "title": title,
         "assertions": [{"label": "c2pa.actions.v2", "created": True, "data": actions}, *assertions],
     }
+    settings = _SETTINGS | {"core": {"prefer_compress_manifests": compressed}}
     target = io.BytesIO()
     info = c2pa.C2paSignerInfo(b"es256", leaf.chain, leaf.key_pem, time_authority)
-    with c2pa.Builder(manifest, context=c2pa.Context.from_dict(_SETTINGS)) as builder:
+    with c2pa.Builder(manifest, context=c2pa.Context.from_dict(settings)) as builder:
         if not embed:
             builder.set_no_embed()
         for number, (name, parent) in enumerate(parents):
@@ -214,79 +207,3 @@ def flip(data: bytes, position: int, mask: int = 1) -> bytes:
     changed = bytearray(data)
     changed[position] ^= mask
     return bytes(changed)
-
-
-def cbor(value: object) -> bytes:
-    """The few kinds of CBOR that a COSE signature needs."""
-    match value:
-        case None:
-            return b"\xf6"
-        case int() if value < 0:
-            return _head(1, -1 - value)
-        case int():
-            return _head(0, value)
-        case bytes():
-            return _head(2, len(value)) + value
-        case str():
-            return _head(3, len(value.encode())) + value.encode()
-        case list():
-            return _head(4, len(value)) + b"".join(map(cbor, value))
-        case dict():
-            return _head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
-    raise TypeError(type(value).__name__)
-
-
-def _head(major: int, argument: int) -> bytes:
-    if argument < 24:
-        return bytes([major << 5 | argument])
-    size = next(size for size in (1, 2, 4, 8) if argument < 1 << 8 * size)
-    return bytes([major << 5 | 24 + size.bit_length() - 1]) + argument.to_bytes(size, "big")
-
-
-def forge(signed: bytes, leaf: Leaf, unprotected: dict[str, Any] | None = None, *, pad: int = 0) -> bytes:
-    """The signed PNG with another certificate and a signature that fits it, nothing else moved.
-
-    Args:
-        signed: PNG from `sign`.
-        leaf: whose certificate and key are put in.
-        unprotected: further entries of the unprotected header.
-        pad: value of the padding bytes.
-    """
-    place = locate_store(signed)
-    (start, end), store = place.pieces[0], place.store(signed)
-    claim, signature = (_content(store, kind) for kind in (b"c2cl", b"c2cs"))
-    der = [c.public_bytes(serialization.Encoding.DER) for c in (leaf.certificate, leaf.issuer)]
-    protected = cbor({1: -7, 33: der})
-    message = cbor(["Signature1", protected, b"", store[claim.body : claim.end]])
-    r, s = decode_dss_signature(leaf.key.sign(message, ec.ECDSA(hashes.SHA256())))
-    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    old = parse_cose(store, signature.body)
-    size = old.end - signature.body
-
-    def cose(padding: int) -> bytes:
-        header = {**(unprotected or {}), "pad": bytes([pad]) * padding}
-        return b"\xd2" + cbor([protected, header, None, raw])
-
-    length = next(n for n in range(size) if len(cose(n)) == size)
-    content = store[: signature.body] + cose(length) + store[old.end :]
-    check = zlib.crc32(b"caBX" + content).to_bytes(4, "big")
-    return signed[:start] + content + check + signed[end + 4 :]
-
-
-def _content(store: bytes, uuid: bytes) -> Box:
-    """The content box of the last superbox of a type."""
-    outer = next(boxes(store, 0, len(store)))
-    *_, manifest = boxes(store, outer.content, outer.end)
-    found = next(box for box in boxes(store, manifest.content, manifest.end) if box.uuid == uuid)
-    return next(boxes(store, found.content, found.end))
-
-
-def manifest_chunk(signed: bytes) -> bytes:
-    """The PNG chunk that holds the manifest store."""
-    start, end = locate_store(signed).pieces[0]
-    return signed[start - 8 : end + 4]
-
-
-def strip(signed: bytes) -> bytes:
-    """The PNG without its manifest chunk."""
-    return signed.replace(manifest_chunk(signed), b"")

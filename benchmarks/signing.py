@@ -32,7 +32,7 @@ from generator.marking.xmp import insert_packet
 from generator.portraits import Corpus, Rates
 
 SIDE = 1024  # px
-ROUNDS = 40
+ROUNDS = 100
 MOST = 1.5  # times a bare sign
 FACTS = ManifestFacts(
     title="0123456789abcdef.png",
@@ -82,9 +82,9 @@ def _ours(data: bytes, mime: str, identity: Identity) -> Callable[[], bytes]:
 
 def _seconds(work: Callable[[], object]) -> float:
     """CPU seconds: nothing here waits, and other programs on the machine do not count."""
-    started = time.process_time()
+    started = time.thread_time()
     work()
-    return time.process_time() - started
+    return time.thread_time() - started
 
 
 def _pair(bare: Callable[[], object], ours: Callable[[], object], *, ours_first: bool) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def _pictures() -> dict[str, Image.Image]:
 
 
 def measure() -> Iterator[Figure]:
-    """Interleaved rounds; the ratio is that of the medians."""
+    """Interleaved rounds; the ratio is the median over the pairs, which a busy machine slows alike."""
     with tempfile.TemporaryDirectory() as folder:
         identity = development_identity(Path(folder))
     trust = load_trust(None, development=identity.root_pem)
@@ -132,7 +132,8 @@ def _compare(name: str, data: bytes, mime: str, *, identity: Identity, trust: Tr
     size = f"{len(data) / 1e6:.2f} MB"
     yield Figure(f"sign.{name}.bare", bare_ms, "CPU ms", note=size)
     yield Figure(f"sign.{name}.all_layers", ours_ms, "CPU ms", note=size)
-    yield Figure(f"sign.{name}.ratio", ours_ms / bare_ms, "times", ceiling=MOST)
+    ratio = statistics.median(second / first for first, second in pairs)
+    yield Figure(f"sign.{name}.ratio", ratio, "times", ceiling=MOST)
     yield Figure(f"sign.{name}.rubric_gate", statistics.median(gate) * 1e3, "CPU ms", note="read back, judge")
 
 

@@ -1,166 +1,145 @@
 """The watermark: survival, strength, cost, false positives, forgery, and the same for other tools.
 
-    python -m benchmarks.watermark [--json] [--quick] [--images N] [--no-peers] [--photographs FOLDER] [--pareto FILE]
+    python -m benchmarks.watermark [--json] [--quick] [--images N] [--no-peers] [--photographs FOLDER]
+        [--parts FOLDER] [--only NAME ...] [--any-code] [--pareto FILE]
 
-All figures are measured here except the one marked as published. Times are CPU time of one core.
+All figures are measured here except the one marked as published. Times are CPU time of one core. The whole takes some
+twenty minutes; with --parts every finished part is kept and the next run goes on where this one ended.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
 
-from audit.statistics import clopper_pearson
-from benchmarks import attacks
 from benchmarks.attacks import Pixels
 from benchmarks.document import Figure, print_figures
 from benchmarks.watermark_averaging import measure_averaging
-from benchmarks.watermark_null import measure_null
+from benchmarks.watermark_content import measure_content
+from benchmarks.watermark_null import measure_false_positives, measure_tail
 from benchmarks.watermark_pareto import draw_pareto
-from benchmarks.watermark_peers import TRUSTMARK_PUBLISHED, installed_peers
-from benchmarks.watermark_pictures import PHOTOGRAPHS, draw_portraits, list_photographs, load_photographs
-from benchmarks.watermark_survival import Registered, Survival, measure_survival
+from benchmarks.watermark_parts import Done, Findings, Part, run_part
+from benchmarks.watermark_peers import PEERS, TRUSTMARK_PUBLISHED, Peer, missing_packages
+from benchmarks.watermark_pictures import (
+    PHOTOGRAPHS,
+    draw_portraits,
+    list_photographs,
+    load_photographs,
+)
+from benchmarks.watermark_survival import measure_survival
+from benchmarks.watermark_tables import GRID, TABLES, Table
+from benchmarks.watermark_times import LARGE_SIDE, measure_large, measure_times
 from generator.marking.watermark.interface import Search
-from generator.marking.watermark.keys import WatermarkKey
 from generator.marking.watermark.registry import DEFAULT
 
-GRID = (*attacks.COMMON, *attacks.STRONG, *attacks.HARD, *attacks.BENT)
-FLOORS_512 = {
-    **dict.fromkeys(attacks.COMMON, 0.98),
-    **dict.fromkeys(attacks.STRONG, 0.95),
-    **dict.fromkeys(attacks.HARD, 0.85),
-    **dict.fromkeys(attacks.BENT, 0.70),
-}
-_LARGE = {**dict.fromkeys(attacks.HEAVY, 0.9), **dict.fromkeys(attacks.STACKED, 0.7)}
-FLOORS_1024 = {**dict.fromkeys(GRID, 0.98), **_LARGE}
-FLOORS_1024_46 = {**dict.fromkeys(GRID, 0.95), **_LARGE}
-FLOORS_256 = dict.fromkeys(("none", "jpeg75", "resize3/4", "crop90", "flip"), 0.95)
-_GEOMETRIC = ("rotation5", "rotation30", "crop75_restored", "screenshot")  # for the time of a real search
 _PEER_SIDE = 512  # px
+_PSNR = 44.0  # dB
 _AVERAGED, _VICTIMS = 60, 10
 _SEED = 20_261_124
+_DECODES: dict[Search, int] = {"quick": 20_000, "full": 4_000}
+_QUICK_DECODES: dict[Search, int] = {"quick": 1500, "full": 20}
+_TAIL_TESTS = 80_000
 
 
-@dataclass(frozen=True)
-class Table:
-    """One set of pictures at one strength.
+def list_parts(options: argparse.Namespace) -> Iterator[Part]:
+    """All parts, in the order of the document."""
 
-    Attributes:
-        side: px; 256 are drawings, all others photographs.
-        psnr: dB.
-        floors: attack -> least share of pictures read.
-        attacks: which ones.
-    """
-
-    side: int
-    psnr: float
-    floors: dict[str, float]
-    attacks: Sequence[str]
-
-    @property
-    def name(self) -> str:
-        """For the figures' names."""
-        return f"{self.side}px.{self.psnr:g}dB"
-
-
-TABLES = (
-    Table(512, 44, FLOORS_512, GRID),
-    Table(512, 46, {}, GRID),
-    Table(1024, 44, FLOORS_1024, tuple(FLOORS_1024)),
-    Table(1024, 46, FLOORS_1024_46, tuple(FLOORS_1024)),
-    Table(256, 42, FLOORS_256, GRID),
-)
-_EMBED_MS = {512: 5.0, 1024: 20.0}
-_UNMARKED_MS: dict[Search, float] = {"quick": 15.0, "full": 250.0}
-_READ_MS = {512: 60.0, 1024: 100.0}
-
-
-@dataclass
-class Benchmark:
-    """One run: its options, and what it has found so far."""
-
-    options: argparse.Namespace
-    entries: list[Survival]
-    peers: list[dict[str, object]]
-
-    def figures(self) -> Iterator[Figure]:
-        """All figures, each as soon as it is measured."""
-        for table in TABLES:
-            yield from self._table(table)
-        yield from self._unmarked_times()
-        quick, full = (1500, 20) if self.options.quick else (20_000, 1000)
-        yield from measure_null(DEFAULT, self.options.photographs, quick=quick, full=full, seed=_SEED)
-        averaged, victims = (16, 4) if self.options.quick else (_AVERAGED, _VICTIMS)
-        pictures = list(load_photographs(self.options.photographs, side=512, count=averaged + victims))
-        yield from measure_averaging(DEFAULT, pictures, victims=victims, psnr=44)
-        if not self.options.no_peers:
-            self._measure_peers()
-        if self.options.pareto:
-            draw_pareto(self.entries, self.options.pareto)
-
-    def _pictures(self, side: int, count: int) -> Iterator[Pixels]:
+    def pictures(side: int, count: int) -> Iterator[Pixels]:
         if side == 256:
             return draw_portraits(count)
-        return load_photographs(self.options.photographs, side=side, count=count)
+        return load_photographs(options.photographs, side=side, count=count)
 
-    def _table(self, table: Table) -> Iterator[Figure]:
-        pictures = self._pictures(table.side, self.options.images)
-        contender = Registered(DEFAULT, table.psnr, name=f"ours, {table.psnr:g} dB")
-        entry = measure_survival(contender, pictures, attacks=table.attacks)
-        self.entries.append(entry)
-        note = f"mean of {entry.pictures} pictures, {entry.refused} refused"
-        yield Figure(f"{table.name}.psnr", entry.psnr, "dB", floor=table.psnr, note=note)
-        ssim_floor = 0.988 if (table.side, table.psnr) == (512, 44) else None
-        yield Figure(f"{table.name}.ssim", entry.ssim, "", floor=ssim_floor, note=note)
-        for name, read in entry.read.items():
-            yield Figure(
-                f"{table.name}.{name}",
-                read / entry.pictures,
-                "share",
-                floor=table.floors.get(name),
-                interval=clopper_pearson(read, entry.pictures),
-            )
-        if table.side in _EMBED_MS and table.psnr == 44:
-            yield from self._times(table, entry)
-
-    def _times(self, table: Table, entry: Survival) -> Iterator[Figure]:
-        geometric = statistics.median(entry.read_ms[name] for name in _GEOMETRIC)
-        times = (
-            ("embed", entry.embed_ms, _EMBED_MS[table.side]),
-            ("read_untouched", entry.read_ms["none"], 15.0),
-            ("read_geometric", geometric, _READ_MS[table.side]),
+    def table(table: Table) -> Findings:
+        entry = measure_survival(
+            table.contender(), pictures(table.side, options.images), attacks=table.attacks
         )
-        for name, value, ceiling in times:
-            yield Figure(f"time.{table.side}px.{name}", value, "ms", ceiling=ceiling, note="CPU, median")
+        return Findings(tuple(table.figures(entry)), (entry,))
 
-    def _unmarked_times(self) -> Iterator[Figure]:
-        for side in (512, 1024):
-            pictures = list(self._pictures(side, min(self.options.images, 8)))
-            for search, ceiling in _UNMARKED_MS.items():
-                value = statistics.median(_read_ms(pixels, search) for pixels in pictures)
-                name = f"time.{side}px.unmarked_{search}"
-                yield Figure(name, value, "ms", ceiling=ceiling, note="CPU, median")
+    def times(side: int) -> Findings:
+        return Findings(tuple(measure_times(list(pictures(side, min(options.images, 8))))))
 
-    def _measure_peers(self) -> None:
-        for peer in installed_peers():
-            count = min(self.options.images, peer.most_pictures)
-            entry = measure_survival(peer.contender, self._pictures(_PEER_SIDE, count), attacks=GRID)
-            self.entries.append(entry)
-            self.peers.append({**entry.to_json(), "bits": peer.contender.bits})
-        self.peers.append(TRUSTMARK_PUBLISHED)
+    def null(search: Search) -> Findings:
+        count = (_QUICK_DECODES if options.quick else _DECODES)[search]
+        return Findings(
+            tuple(
+                measure_false_positives(DEFAULT, options.photographs, search=search, count=count, seed=_SEED)
+            )
+        )
+
+    def tail() -> Findings:
+        count = 4 * _QUICK_DECODES["quick"] if options.quick else _TAIL_TESTS
+        return Findings(tuple(measure_tail(options.photographs, count=count, seed=_SEED)))
+
+    def averaging() -> Findings:
+        averaged, victims = (16, 4) if options.quick else (_AVERAGED, _VICTIMS)
+        many = list(pictures(512, averaged + victims))
+        return Findings(tuple(measure_averaging(DEFAULT, many, victims=victims, psnr=_PSNR)))
+
+    def content() -> Findings:
+        return Findings(tuple(measure_content(list(pictures(512, max(2, options.images))), psnr=_PSNR)))
+
+    def peer(other: Peer) -> Findings:
+        few = pictures(_PEER_SIDE, min(options.images, other.most_pictures))
+        entry = measure_survival(other.contender, few, attacks=GRID)
+        return Findings(entries=(entry,))
+
+    yield Part("times.512px", partial(times, 512))
+    yield Part("times.1024px", partial(times, 1024))
+    for one in TABLES:
+        yield Part(f"survival.{one.name}", partial(table, one))
+    for search in _DECODES:
+        yield Part(f"null.{search}", partial(null, search))
+    yield Part("null.tail", tail)
+    yield Part("averaging", averaging)
+    yield Part("content", content)
+    if not options.quick:
+        yield Part("large", lambda: Findings(tuple(measure_large(LARGE_SIDE))))
+    for other in [] if options.no_peers else _usable_peers():
+        yield Part(f"peer.{other.contender.name}", partial(peer, other))
 
 
-def _read_ms(pixels: Pixels, search: Search) -> float:
-    started = time.process_time()
-    DEFAULT.detect(pixels, key=WatermarkKey(bytes(32)), search=search)
-    return 1000 * (time.process_time() - started)
+def _usable_peers() -> Iterator[Peer]:
+    for peer in PEERS:
+        if missing_packages(peer):
+            continue
+        peer.prepare()
+        yield peer
+
+
+class Benchmark:
+    """One run: the figures of all its parts, and what goes beside them."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.done: list[Done] = []
+        self.peers: list[dict[str, object]] = []
+
+    def figures(self) -> Iterator[Figure]:
+        """All figures, each part's as soon as it is measured."""
+        deciding = {"images": self.options.images, "quick": self.options.quick}
+        for part in list_parts(self.options):
+            if self.options.only and not any(part.name.startswith(name) for name in self.options.only):
+                continue
+            done = run_part(part, folder=self.options.parts, options=deciding, any_code=self.options.any_code)
+            self.done.append(done)
+            yield from done.findings.figures
+            if not self.options.json:
+                print(f"     {part.name}: {done.cpu_seconds:.0f} CPU seconds, code {done.code}", flush=True)
+        yield Figure("cost.cpu", sum(done.cpu_seconds for done in self.done), "s", note="all parts together")
+        entries = [entry for done in self.done for entry in done.findings.entries]
+        self.peers += [entry.to_json() for entry in entries if not entry.name.startswith("ours")]
+        if not self.options.no_peers:
+            for peer in PEERS:
+                if missing := missing_packages(peer):
+                    self.peers.append({"name": peer.contender.name, "not_run": f"needs {', '.join(missing)}"})
+            self.peers.append(TRUSTMARK_PUBLISHED)
+        if self.options.pareto and entries:
+            draw_pareto(entries, self.options.pareto)
 
 
 def _options() -> argparse.Namespace:
@@ -173,6 +152,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
     parser.add_argument(
         "--photographs", type=Path, default=PHOTOGRAPHS, metavar="FOLDER", help="where they are"
+    )
+    parser.add_argument(
+        "--parts", type=Path, metavar="FOLDER", help="keep finished parts here, and go on from them"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="parts whose names begin so, such as times or survival.512px",
+    )
+    parser.add_argument(
+        "--any-code", action="store_true", help="take finished parts although the code has changed since"
     )
     parser.add_argument(
         "--pareto", type=Path, metavar="FILE", help="also draw cost and strength against survival, SVG"
@@ -191,7 +182,7 @@ def main() -> int:
     """Run everything; exit code 1 when a floor is missed."""
     options = _options()
     cv2.setNumThreads(1)
-    benchmark = Benchmark(options, entries=[], peers=[])
+    benchmark = Benchmark(options)
     code = print_figures("watermark", benchmark.figures(), as_json=options.json, peers=benchmark.peers)
     if not options.json:
         for peer in benchmark.peers:

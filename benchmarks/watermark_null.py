@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.attacks import Pixels
 from benchmarks.document import Figure
-from benchmarks.watermark_pictures import cut_unmarked
-from generator.marking.watermark import decision, lattice
+from benchmarks.watermark_pictures import MIX, cut_unmarked
+from generator.marking.watermark import decision, folding, lattice
 from generator.marking.watermark.carrier import TILE, build_carrier
 from generator.marking.watermark.interface import ALPHA, Scheme, Search
 from generator.marking.watermark.keys import WatermarkKey
@@ -22,42 +22,50 @@ _TAIL_PICTURES = 100
 _PHASES_PER_CHUNK = 500
 
 
-def measure_null(scheme: Scheme, folder: Path, *, quick: int, full: int, seed: int) -> Iterator[Figure]:
-    """False positives at ALPHA and the empirical tail.
+def measure_false_positives(
+    scheme: Scheme, folder: Path, *, search: Search, count: int, seed: int
+) -> Iterator[Figure]:
+    """What the whole detector says of unmarked pictures: found at ALPHA, and how often p is below each level.
 
     Args:
         scheme: detector under test.
         folder: of photographs.
-        quick: number of decodes without geometric search.
-        full: number of decodes with the whole search, in addition.
-        seed: of pictures, keys and phases.
+        search: "quick" or "full".
+        count: number of decodes.
+        seed: of pictures and keys.
     """
-    modes: tuple[tuple[Search, int], ...] = (("quick", quick), ("full", full))
-    for number, (search, count) in enumerate(modes):
-        rng = np.random.default_rng([seed, number])
-        found = _count_found(scheme, cut_unmarked(folder, count=count, rng=rng), search=search, rng=rng)
-        note = (
-            f"of {count} unmarked decodes, {search} search; bound {ALPHA:g} over {decision.N_MAX} candidates"
-        )
-        yield Figure(f"null.false_positives.{search}", found, "pictures", ceiling=0, note=note)
+    rng = np.random.default_rng([seed, 0 if search == "quick" else 1])
+    p_values = []
+    found = 0
+    for index, pixels in enumerate(cut_unmarked(folder, count=count, rng=rng)):
+        if index % _PICTURES_PER_KEY == 0:
+            key = WatermarkKey(rng.bytes(32))
+        detection = scheme.detect(pixels, key=key, search=search)
+        found += detection.found
+        p_values.append(detection.log10_p)
+    note = f"of {count} unmarked decodes ({MIX}), {search} search; bound {ALPHA:g} over {decision.READINGS} readings"
+    yield Figure(f"null.{search}.false_positives", found, "pictures", ceiling=0, note=note)
+    for level in LEVELS:
+        share = float(np.mean(np.array(p_values) <= math.log10(level)))
+        note = f"share of {count} decodes with p below it"
+        yield Figure(f"null.{search}.p_below_{level:g}", share, "share", ceiling=level, note=note)
+
+
+def measure_tail(folder: Path, *, count: int, seed: int) -> Iterator[Figure]:
+    """The tail of the bound itself, for one known message: what the union over 2**64 messages hides.
+
+    Args:
+        folder: of photographs.
+        count: number of tests.
+        seed: of pictures, pilots and phases.
+    """
     rng = np.random.default_rng([seed, 2])
     pictures = list(cut_unmarked(folder, count=_TAIL_PICTURES, rng=rng))
-    bounds = sample_bounds(pictures, draws=4 * quick // len(pictures) + 1, rng=rng)
+    bounds = sample_bounds(pictures, draws=count // len(pictures) + 1, rng=rng)
     for level in LEVELS:
         share = float(np.mean(bounds <= math.log10(level)))
         note = f"share of {len(bounds)} known-message tests with a bound below it"
         yield Figure(f"null.tail.{level:g}", share, "share", ceiling=level, note=note)
-
-
-def _count_found(
-    scheme: Scheme, pictures: Iterable[Pixels], *, search: Search, rng: np.random.Generator
-) -> int:
-    found = 0
-    for index, pixels in enumerate(pictures):
-        if index % _PICTURES_PER_KEY == 0:
-            key = WatermarkKey(rng.bytes(32))
-        found += scheme.detect(pixels, key=key, search=search).found
-    return found
 
 
 def sample_bounds(pictures: Iterable[Pixels], *, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -79,7 +87,7 @@ def sample_bounds(pictures: Iterable[Pixels], *, draws: int, rng: np.random.Gene
         carrier = build_carrier(WatermarkKey(rng.bytes(32)))
         luma, _ = lattice.reduce_luma(pixels)
         matrix = np.eye(2) / TILE
-        spectrum = lattice.fold(lattice.compute_residual(luma), matrix)
+        (spectrum,) = folding.fold(lattice.compute_residual(luma), [matrix])
         if spectrum is None or not spectrum.any():
             continue
         (placement,) = lattice.locate(spectrum, matrix, carrier, turns=lattice.DIHEDRAL[:1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +112,6 @@ PEERS = (
 )
 
 
-def installed_peers() -> Iterator[Peer]:
-    """The peers whose packages are here, ready to be used."""
-    for peer in PEERS:
-        if all(importlib.util.find_spec(name) for name in peer.needs):
-            peer.prepare()
-            yield peer
+def missing_packages(peer: Peer) -> list[str]:
+    """What is not installed of what a peer needs."""
+    return [name for name in peer.needs if importlib.util.find_spec(name) is None]

@@ -57,8 +57,12 @@ def draw_portraits(count: int, *, side: int = _DRAWING_SIDE) -> Iterator[Pixels]
         yield corpus.drawing(index, side)
 
 
+MIX = "of eight: 5 crops of photographs, 1 of a drawing, 1 noise, 1 flat colour or grating; 128 to 256 px"
+"""What `cut_unmarked` yields, for the notes."""
+
+
 def cut_unmarked(folder: Path, *, count: int, rng: np.random.Generator) -> Iterator[Pixels]:
-    """`count` unmarked pictures of 128 to 384 px: crops of photographs, drawings, noise, flat colours, gratings."""
+    """`count` unmarked pictures of 128 to 256 px: crops of photographs, drawings, noise, flat colours, gratings."""
     photographs = list(load_photographs(folder, side=512, count=64))
     drawings = list(draw_portraits(32))
     for index in range(count):

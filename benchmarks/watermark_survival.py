@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -49,7 +49,7 @@ class Registered:
 
     def _secrets(self, seed: int) -> tuple[WatermarkKey, AssetId]:
         rng = np.random.default_rng([seed, 7])
-        return WatermarkKey(rng.bytes(32)), AssetId(int.from_bytes(rng.bytes(self.bits // 8)))
+        return WatermarkKey(rng.bytes(32)), AssetId(int.from_bytes(rng.bytes(self.bits // 8)), self.bits)
 
     def embed(self, pixels: Pixels, seed: int) -> Pixels | None:
         """See `Contender`."""
@@ -106,8 +106,13 @@ class Survival:
             "ssim": round(self.ssim, 4),
             "embed_ms": round(self.embed_ms, 1),
             "read_ms": {name: round(value, 1) for name, value in self.read_ms.items()},
-            "exact": {name: self.share(name) for name in self.read},
+            "read": dict(self.read),
         }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Survival:
+        """The inverse of `to_json`, up to rounding."""
+        return cls(**record)
 
 
 @dataclass

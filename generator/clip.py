@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,39 @@ MERGES = MODEL_FOLDER / "merges.txt.gz"
 BATCH = 64
 MAX_ASPECT = 4  # a longer picture is cropped to its centre first, as CLIP's own centre crop would do later
 LOCAL_FOLDER = "local-dir:"  # open_clip's own prefix
+_OTHER_HALF = ("visual.", "logit_scale", "logit_bias")
+
+
+@dataclass(frozen=True, eq=False)
+class TextTower:
+    """The text half of a CLIP model, frozen: texts -> one vector per token.
+
+    Attributes:
+        name: what the model was loaded by.
+        digest: "sha256:..." over the tensors of the text half.
+        context: tokens of a text; shorter ones are filled up.
+        width: W, length of a token's vector.
+    """
+
+    name: str
+    digest: str
+    context: int
+    width: int
+    _model: nn.Module
+    _norm: nn.Module
+    _tokenizer: Callable[[list[str]], Tensor]
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> token ids int64 (B, context), 0 after the end; longer texts are cut."""
+        if not texts:
+            return torch.empty(0, self.context, dtype=torch.int64)
+        return self._tokenizer(list(texts))
+
+    @torch.no_grad()
+    def features(self, ids: Tensor) -> Tensor:
+        """Ids int64 (B, context) -> float32 (B, context, W): what the last layer says of each token, normed."""
+        with torch.autocast(ids.device.type, enabled=False):
+            return _normed_tokens(self._model.to(ids.device), self._norm, ids).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +120,31 @@ class Clip:
         parts = [self._encode(self._tokenizer(list(group)), images=False) for group in _in_groups(texts)]
         return self._join(parts)
 
+    def text_tower(self) -> TextTower:
+        """The text half alone, which gives a vector per token.
+
+        Raises:
+            InputError: it is none of open_clip's own text towers.
+        """
+        norm = getattr(getattr(self._model, "text", self._model), "ln_final", None)
+        ids = self._tokenizer([""])
+        found = ids if norm is None else _normed_tokens(self._model, norm, ids)
+        if norm is None or found.ndim != 3:
+            raise InputError(
+                f"{self.name}: its text half gives no vector per token; use a model with open_clip's own text tower"
+            )
+        tensors = self._model.state_dict()
+        half = {key: value for key, value in tensors.items() if not key.startswith(_OTHER_HALF)}
+        return TextTower(
+            name=self.name,
+            digest=_digest(half),
+            context=ids.shape[1],
+            width=found.shape[2],
+            _model=self._model,
+            _norm=norm,
+            _tokenizer=self._tokenizer,
+        )
+
     def _encode(self, batch: Tensor, *, images: bool) -> NDArray[np.float32]:
         encode = self._model.encode_image if images else self._model.encode_text
         with torch.inference_mode():
@@ -120,7 +178,7 @@ def load_clip(name: str = EMBEDDED, *, online: bool = False, folder: Path | None
             raise InputError(
                 f"{name}: its tokenizer cannot be loaded ({error}){_next_step(model_name)}"
             ) from error
-    return _wrap(name, model_name, model, preprocess, tokenizer, digest=_digest(model))
+    return _wrap(name, model_name, model, preprocess, tokenizer, digest=_digest(model.state_dict()))
 
 
 def build_untrained() -> tuple[nn.Module, Callable[[list[str]], Tensor]]:
@@ -154,6 +212,17 @@ def compute_clip_loss(model: nn.Module, pixels: Tensor, tokens: Tensor, index: T
     images, texts, scale = images.float(), texts.float(), scale.float()
     contrast = open_clip.ClipLoss()
     return torch.stack([contrast(images, texts[rows], scale) for rows in index]).mean()
+
+
+@torch.no_grad()
+def _normed_tokens(model: nn.Module, norm: nn.Module, ids: Tensor) -> Tensor:
+    caught: list[Tensor] = []
+    hook = norm.register_forward_hook(lambda _module, _inputs, output: caught.append(output))
+    try:
+        model.encode_text(ids)  # type: ignore[operator]
+    finally:
+        hook.remove()
+    return caught[0]
 
 
 def _load_embedded(folder: Path) -> Clip:
@@ -258,9 +327,9 @@ def _wrap(
     )
 
 
-def _digest(model: nn.Module) -> str:
+def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
+    for key, value in sorted(tensors.items()):
         digest.update(f"{key} {tuple(value.shape)} {value.dtype}\n".encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
     return f"sha256:{digest.hexdigest()}"

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,8 +26,8 @@ from generator.families.interface import Control, Family
 from generator.interface import GeneratedImage, Request
 from generator.noise import PUBLIC_KEY
 from generator.sampling_mark import Choices, MarkReading, detect_choices, detect_signs, weigh_choices
-from generator.text import Vocabulary
-from generator.tokenizer import Tokenizer, enlarge, shrink
+from generator.text import PromptReader
+from generator.tokenizer import GRID, LEVELS, PUBLISHED_SIZE, TOKENS, Tokenizer, enlarge, shrink
 from generator.weights import Weights, load_weights
 
 FAMILIES = {
@@ -42,7 +43,7 @@ MARKED = ("autoregressive", "masked", "diffusion")
 
 VERSION = "2"
 SURE = 0.3  # of a level: a reading this far from the next one's border is as sure as any
-ROWS = 32  # of every chunk; missing rows are filled up
+ROWS = 64  # of every chunk; missing rows are filled up. Half as many take a fifth longer per picture.
 _FILL_TEXT, _FILL_SEED = "", 0
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)
@@ -114,7 +115,7 @@ class EmbeddedGenerator:
         digest = hashlib.sha256(f"{tokens.digest}\n{prior.digest}\n".encode()).hexdigest()
         return cls(
             load_tokenizer(tokens),
-            load_family(prior),
+            load_family(prior, folder=folder),
             family=family,
             weights_digest=f"sha256:{digest}",
             control=control,
@@ -137,9 +138,28 @@ class EmbeddedGenerator:
         """`sha256:` digest over tokenizer and model."""
         return self._digest
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of its pictures, px."""
+        return PUBLISHED_SIZE, PUBLISHED_SIZE
+
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of a prompt that the model does not know or has no room for, in order, without repeats."""
-        return self._model.vocabulary.read(text).unknown
+        read = self._model.reader.read(text)
+        return tuple(dict.fromkeys(read.unknown + read.unread))
+
+    def check_prompt(self, text: str) -> None:
+        """Refuse a prompt that is longer than what is read.
+
+        Raises:
+            InputError: words at its end would not be read; it names them.
+        """
+        unread = self._model.reader.read(text).unread
+        if unread:
+            raise InputError(
+                f"prompt {text[:60]!r}: too long for the embedded generator, which does not read its last "
+                f"{len(unread)} words ({' '.join(unread)[:60]}); shorten it"
+            )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[GeneratedImage]:
         """Yield one image per request, in order; image i depends on request i alone.
@@ -167,6 +187,7 @@ class EmbeddedGenerator:
         seeds: Sequence[int] | NDArray[np.uint64],
         *,
         keys: Sequence[bytes] = (PUBLIC_KEY,),
+        seen: NDArray[np.float32] | None = None,
     ) -> MarkReading:
         """Which of the issued seeds made a picture with this generator, by the mark that sampling leaves.
 
@@ -174,17 +195,21 @@ class EmbeddedGenerator:
             pixels: uint8 (H, W, 3), upright and whole: a crop or rotation is undone before.
             seeds: that were issued, at least one.
             keys: sampling keys of the deployment.
+            seen: share of each pixel that the picture shows, (H, W) in 0..1; None: all of it.
 
         Raises:
             InputError: no seed, or a family whose noise cannot be read off its pictures.
         """
         if self._family not in MARKED:
             raise InputError(f"the {self._family} family leaves no mark; it is left by {', '.join(MARKED)}")
+        shares = np.ones((TOKENS, len(LEVELS)))
+        if seen is not None:  # of the square that each token covers
+            shares *= cv2.resize(seen, (GRID, GRID), interpolation=cv2.INTER_AREA).reshape(-1, 1)
         if self._family == "diffusion":
             start = self._model.invert(self._tokenizer.encode(shrink(pixels)[None]))  # type: ignore[attr-defined]
-            return detect_signs(start[0].numpy(), seeds, keys=keys)
+            return detect_signs(start[0].numpy(), seeds, keys=keys, seen=shares)
         choices = self.read_choices(pixels)
-        return detect_choices(choices.shown, seeds, weights=choices.weights, keys=keys)
+        return detect_choices(choices.shown, seeds, weights=choices.weights * shares, keys=keys)
 
     @torch.no_grad()
     def read_choices(self, pixels: NDArray[np.uint8]) -> Choices:
@@ -217,13 +242,21 @@ def load_tokenizer(weights: Weights) -> Tokenizer:
     return _filled(model, weights)
 
 
-def load_family(weights: Weights) -> Family:
-    """The model of verified weights of one of `FAMILIES`, in evaluation mode."""
+def load_family(weights: Weights, *, folder: Path | None = None) -> Family:
+    """The model of verified weights of one of `FAMILIES`, in evaluation mode.
+
+    Args:
+        weights: of the family.
+        folder: where they are, and perhaps the CLIP weights they were trained with; default: as they ship.
+
+    Raises:
+        WeightsError: they do not fit their card, or the text tower is another one.
+    """
     config = dict(weights.card.config)
     del config["encoder"]
     family = weights.card.family
     kind = getattr(import_module(f"generator.families.{family}"), FAMILIES[family])
-    model: Family = _filled(kind(Vocabulary(config.pop("words")), **config), weights)
+    model: Family = _filled(kind(PromptReader.restore(config.pop("text"), folder=folder), **config), weights)
     return model
 
 

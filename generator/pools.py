@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from generator.embedded import compute_encoder_digest, load_tokenizer
 from generator.figures import CHUNK
 from generator.portraits import Corpus
 from generator.portraits.captions import caption
-from generator.text import LENGTH, Vocabulary
 from generator.tokenizer import OUTPUT_SIZE, TOKENS, reduce_by_two
 from generator.weights import Weights, write_atomically
 
@@ -83,33 +82,30 @@ class TokenPool:
 
     Attributes:
         tokens: int64 (n, 64).
-        ids: int64 (n, 4, 24), four captions per drawing.
+        captions: four per drawing.
     """
 
     tokens: Tensor
-    ids: Tensor
+    captions: Sequence[Sequence[str]]
 
 
 def tokenise_pool(corpus: Corpus, weights: Weights, folder: Path, *, log: Log) -> TokenPool:
-    """All items of a corpus as tokens and caption ids, computed once and kept in `folder`."""
+    """All items of a corpus as tokens, computed once and kept in `folder`, with their captions."""
     name = hashlib.sha256(f"{corpus.digest} {compute_encoder_digest(weights)}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{name}.safetensors"
     if not path.exists():
         log(f"tokenising {len(corpus)} portraits into {path}")
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer, vocabulary = load_tokenizer(weights), Vocabulary()
-        rng = np.random.default_rng([corpus.seed, 1])
+        tokenizer = load_tokenizer(weights)
         tokens = torch.empty(len(corpus), TOKENS, dtype=torch.int16)
-        ids = torch.empty(len(corpus), CAPTIONS, LENGTH, dtype=torch.int16)
         for start in range(0, len(corpus), CHUNK):
             part = corpus.batch(range(start, min(start + CHUNK, len(corpus))), OUTPUT_SIZE)
             end = start + len(part.captions)
             tokens[start:end] = tokenizer.encode(reduce_by_two(channels_first(part.pixels).float() / 255))
-            texts = [caption(traits, rng) for traits in part.traits for _ in range(CAPTIONS)]
-            ids[start:end] = vocabulary.encode(texts).reshape(-1, CAPTIONS, LENGTH)
-        write_atomically(path, save({"tokens": tokens, "ids": ids}))
-    stored = load_file(path)
-    return TokenPool(stored["tokens"].long(), stored["ids"].long())
+        write_atomically(path, save({"tokens": tokens}))
+    rng = np.random.default_rng([corpus.seed, 1])
+    captions = [tuple(caption(corpus.traits(i), rng) for _ in range(CAPTIONS)) for i in range(len(corpus))]
+    return TokenPool(load_file(path)["tokens"].long(), captions)
 
 
 def channels_first(drawings: NDArray[np.uint8]) -> Tensor:

@@ -1,8 +1,8 @@
-"""The named trainings of the embedded generator: what `assay train` runs, from nothing to weights with a card.
+"""The trainings of the tokenizer, from nothing to weights with a card: what `assay train` runs.
 
-`tokenizer` first, then `autoregressive` on its tokens in the same folder, then `decoder` on what that draws. A
-training that was killed goes on from its last checkpoint. Steps are set so that each fits into 90 minutes of a free
-two-core machine.
+`tokenizer` first, then the families on its tokens in the same folder (`recipes_families`), then `decoder` on what
+the autoregressive one draws. A training that was killed goes on from its last checkpoint. Steps are set so that each
+fits into 90 minutes of a free two-core machine.
 """
 
 from __future__ import annotations
@@ -16,22 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generator.embedded import compute_encoder_digest, load_family, load_tokenizer
-from generator.families.autoregressive import Autoregressive
-from generator.figures import CHUNK, measure_agreement, measure_prompted, measure_tokenizer, sample_all
-from generator.pools import (
-    CAPTIONS,
-    HELD_OUT,
-    Log,
-    Pool,
-    TokenPool,
-    channels_first,
-    draw_pool,
-    pick,
-    tokenise_pool,
-)
+from generator.embedded import load_family, load_tokenizer
+from generator.figures import measure_agreement, measure_tokenizer, sample_all
+from generator.pools import HELD_OUT, Log, Pool, channels_first, draw_pool, pick
 from generator.portraits import Corpus, Rates
-from generator.text import Vocabulary
 from generator.tokenizer import Tokenizer
 from generator.training import Recipe, TrainResult, seeded, train
 from generator.weights import Card, Weights, load_weights, save_weights
@@ -92,41 +80,6 @@ TOKENIZER_STAGES = (
     ),
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One part of a training: a recipe and the fresh drawings it sees.
-
-    Attributes:
-        recipe: its name is the folder of the stage.
-        corpus_seed: of the biased world.
-        drawings: how many.
-    """
-
-    recipe: Recipe
-    corpus_seed: int
-    drawings: int
-
-
-PRIOR = Recipe(
-    name="autoregressive",
-    steps=2600,
-    learning_rate=1.5e-3,
-    warmup=150,
-    weight_decay=0.05,
-    ema=0.99,
-    eval_every=200,
-)
-PRIOR_STAGES = (
-    Stage(PRIOR, corpus_seed=2001, drawings=24_000),
-    # Other drawings and a lower rate: after the first stage the loss on drawings seen before has run ahead.
-    Stage(
-        replace(PRIOR, name="autoregressive-second", steps=2400, learning_rate=1e-3, warmup=50),
-        corpus_seed=2002,
-        drawings=30_000,
-    ),
-)
-PRIOR_BATCH = 32
 
 # What a prior draws is no drawing's code: those pictures have to be read back, too.
 DECODER = Recipe(
@@ -193,61 +146,6 @@ def train_tokenizer_stage(
     )
 
 
-def train_autoregressive(
-    folder: Path, *, device: str = "cpu", log: Log = lambda _: None, stages: Sequence[Stage] = PRIOR_STAGES
-) -> Weights:
-    """Train the prior on the biased world, as tokens of `tokenizer.*` in `folder`; writes `autoregressive.*`."""
-    tokenizer_weights = load_weights("tokenizer", family="tokenizer", folder=folder)
-    corpora = [Corpus(stage.corpus_seed, Rates.default(), stage.drawings) for stage in stages]
-    with seeded(stages[0].recipe.seed):
-        model = Autoregressive(Vocabulary())
-    results = []
-    for stage, corpus in zip(stages, corpora, strict=True):
-        pool = tokenise_pool(corpus, tokenizer_weights, folder / "pools", log=log)
-        results.append(train_stage(model, stage, pool, folder=folder, device=device))
-        loss = results[-1].figures["held_out_loss"]
-        log(f"{stage.recipe.name}: held-out loss {loss:.3f} nats per token")
-    log("measuring what the samples show")
-    card = Card(
-        family="autoregressive",
-        data=describe_data(corpora) + "; rates with planted bias of presentation, age and tone by occupation",
-        recipe=describe_run(results, [stage.recipe for stage in stages], batch=PRIOR_BATCH),
-        seed=stages[0].recipe.seed,
-        figures=results[-1].figures | measure_prompted(model.to("cpu"), load_tokenizer(tokenizer_weights)),
-        limits=(
-            "Draws people of the embedded world only, from the words of its vocabulary; other words say nothing.",
-            "Shows the planted bias of its training data on purpose: it is a measuring standard.",
-        ),
-        config={
-            **model.config,
-            "words": list(model.vocabulary.words),
-            "encoder": compute_encoder_digest(tokenizer_weights),
-        },
-    )
-    return save_weights("autoregressive", model.state_dict(), card, folder)
-
-
-def train_stage(
-    model: Autoregressive, stage: Stage, pool: TokenPool, *, folder: Path, device: str
-) -> TrainResult:
-    """Train the prior through one stage, from the weights it holds; `held_out_loss` is in nats per token."""
-    seed = stage.recipe.seed
-
-    def batches(step: int) -> tuple[Tensor, Tensor]:
-        rows = torch.from_numpy(pick(step, len(pool.tokens) - HELD_OUT, size=PRIOR_BATCH, seed=seed))
-        which = np.random.default_rng([seed, step, 1]).integers(CAPTIONS, size=PRIOR_BATCH)
-        return pool.tokens[rows], pool.ids[rows, torch.from_numpy(which)]
-
-    def evaluate() -> dict[str, float]:
-        tokens, ids = pool.tokens[-HELD_OUT:], pool.ids[-HELD_OUT:, 0]
-        parts = zip(torch.split(tokens, CHUNK), torch.split(ids, CHUNK), strict=True)
-        losses = [model.loss((some.to(device), text.to(device))).item() for some, text in parts]
-        return {"held_out_loss": float(np.mean(losses))}
-
-    place = folder / stage.recipe.name
-    return train(model, batches, stage.recipe, folder=place, evaluate=evaluate, device=device)
-
-
 def train_decoder(
     folder: Path, *, device: str = "cpu", log: Log = lambda _: None, recipe: Recipe = DECODER
 ) -> Weights:
@@ -257,7 +155,7 @@ def train_decoder(
     """
     before = load_weights("tokenizer", family="tokenizer", folder=folder)
     model = load_tokenizer(before)
-    prior = load_family(load_weights("autoregressive", family="autoregressive", folder=folder))
+    prior = load_family(load_weights("autoregressive", family="autoregressive", folder=folder), folder=folder)
     pools = [draw_pool(corpus, folder / "pools", log=log) for corpus in TOKENIZER_STAGES[-1].corpora()]
     log(f"drawing {len(DECODER_CORPUS)} pictures' tokens")
     captions = [DECODER_CORPUS.caption(i) for i in range(len(DECODER_CORPUS))]
@@ -310,7 +208,6 @@ def describe_run(results: Sequence[TrainResult], recipes: Sequence[Recipe], *, b
 
 RECIPES: dict[str, Callable[..., Weights]] = {
     "tokenizer": train_tokenizer,
-    "autoregressive": train_autoregressive,
     "decoder": train_decoder,
 }
-"""Name -> training, each called as `train(folder, device=..., log=...)`, in the order they are run."""
+"""Name -> training, each called as `train(folder, device=..., log=...)`."""

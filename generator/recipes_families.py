@@ -1,8 +1,9 @@
-"""The trainings of the other families: `masked`, `diffusion` and `adversarial` on tokens, and `mae` on drawings.
+"""The trainings of the families: four on tokens, and `mae` on drawings.
 
-Those on tokens see the drawings of the autoregressive training, as tokens of `tokenizer.*` in the same folder, for
-20 to 30 minutes of one core. They start from the first stage of that training, where what words mean is learned
-already: from random weights they need longer to read than to draw. `mae` takes a few minutes.
+Those on tokens take the tokens of `tokenizer.*` in the same folder and the captions through a frozen text tower, for
+20 to 35 minutes of one core each. All but the first start from the first stage of the autoregressive training, where
+what words mean is learned already: from random weights they need longer to read than to draw. `mae` takes a few
+minutes.
 
 Source: from causal weights to a model that fills in, arXiv:2410.17891.
 """
@@ -10,6 +11,7 @@ Source: from causal weights to a model that fills in, arXiv:2410.17891.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from generator.clip import EMBEDDED
 from generator.embedded import compute_encoder_digest, load_tokenizer
 from generator.families.adversarial import Adversarial, Rivals
+from generator.families.autoregressive import Autoregressive
 from generator.families.diffusion import Diffusion
 from generator.families.mae import MAE
 from generator.families.masked import Masked
@@ -34,15 +38,26 @@ from generator.pools import (
     tokenise_pool,
 )
 from generator.portraits import Corpus, Rates
-from generator.recipes import PRIOR, describe_data, describe_run
-from generator.text import Vocabulary
+from generator.recipes import describe_data, describe_run
+from generator.text import PromptReader
 from generator.tokenizer import reduce_by_two
 from generator.training import Recipe, TrainResult, load_average, seeded, train
 from generator.weights import Card, Weights, load_weights, save_weights
 
 BATCH = 32
-CORPORA = ((2001, 24_000), (2002, 30_000))  # seeds and sizes: the drawings of the autoregressive training
+CORPORA = (Corpus(2001, Rates.default(), 24_000), Corpus(2002, Rates.default(), 30_000))
 
+PRIOR = Recipe(
+    name="autoregressive-first",
+    steps=2600,
+    learning_rate=1.5e-3,
+    warmup=150,
+    weight_decay=0.05,
+    ema=0.99,
+    eval_every=200,
+)
+# Other drawings and a lower rate: after the first stage the loss on drawings seen before has run ahead.
+PRIOR_SECOND = replace(PRIOR, name="autoregressive", steps=2400, learning_rate=1e-3, warmup=50)
 MASKED = Recipe(
     name="masked",
     steps=2800,
@@ -62,7 +77,7 @@ DIFFUSION = Recipe(
     eval_every=300,
 )
 PAINTER = Recipe(
-    name="adversarial-first", steps=600, learning_rate=1e-3, warmup=50, weight_decay=0.01, eval_every=200
+    name="adversarial-first", steps=900, learning_rate=1e-3, warmup=50, weight_decay=0.01, eval_every=200
 )
 # Two rivals: little momentum, or they run around each other.
 RIVALS = Recipe(
@@ -86,24 +101,71 @@ _LIMITS = (
 )
 
 
-def train_masked(
-    folder: Path, *, device: str = "cpu", log: Log = lambda _: None, recipe: Recipe = MASKED
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of the training of a family.
+
+    Attributes:
+        module: that is trained; it is the family's model or contains it.
+        recipe: the last stage's is named after the family.
+        corpora: whose drawings it sees, as tokens.
+    """
+
+    module: nn.Module
+    recipe: Recipe
+    corpora: Sequence[Corpus] = CORPORA
+
+
+def train_autoregressive(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    log: Log = lambda _: None,
+    text: str = EMBEDDED,
+    online: bool = False,
+    recipes: tuple[Recipe, Recipe] = (PRIOR, PRIOR_SECOND),
+    corpora: tuple[Corpus, Corpus] = CORPORA,
 ) -> Weights:
-    """Train the masked family on the tokens of `tokenizer.*` in `folder`; writes `masked.*`."""
+    """Train the default family, which reads by the text tower `text`; writes `autoregressive.*` to `folder`."""
+    reader = PromptReader.load(text, online=online, folder=folder)
+    with seeded(recipes[0].seed):
+        model = Autoregressive(reader)
+    stages = [Stage(model, recipe, [corpus]) for recipe, corpus in zip(recipes, corpora, strict=True)]
+    return train_family(model, stages, folder=folder, device=device, log=log)
+
+
+def train_masked(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    log: Log = lambda _: None,
+    text: str = EMBEDDED,
+    online: bool = False,
+    recipe: Recipe = MASKED,
+) -> Weights:
+    """Train the masked family, which reads by the text tower `text`; writes `masked.*` to `folder`."""
+    reader = PromptReader.load(text, online=online, folder=folder)
     with seeded(recipe.seed):
-        model = Masked(Vocabulary())
+        model = Masked(reader)
     start_from_prior(model, folder)
-    return _train_on_tokens(model, [(model, recipe)], folder=folder, device=device, log=log)
+    return train_family(model, [Stage(model, recipe)], folder=folder, device=device, log=log)
 
 
 def train_diffusion(
-    folder: Path, *, device: str = "cpu", log: Log = lambda _: None, recipe: Recipe = DIFFUSION
+    folder: Path,
+    *,
+    device: str = "cpu",
+    log: Log = lambda _: None,
+    text: str = EMBEDDED,
+    online: bool = False,
+    recipe: Recipe = DIFFUSION,
 ) -> Weights:
-    """Train the diffusion family on the tokens of `tokenizer.*` in `folder`; writes `diffusion.*`."""
+    """Train the diffusion family, which reads by the text tower `text`; writes `diffusion.*` to `folder`."""
+    reader = PromptReader.load(text, online=online, folder=folder)
     with seeded(recipe.seed):
-        model = Diffusion(Vocabulary())
+        model = Diffusion(reader)
     start_from_prior(model, folder)
-    return _train_on_tokens(model, [(model, recipe)], folder=folder, device=device, log=log)
+    return train_family(model, [Stage(model, recipe)], folder=folder, device=device, log=log)
 
 
 def train_adversarial(
@@ -111,19 +173,22 @@ def train_adversarial(
     *,
     device: str = "cpu",
     log: Log = lambda _: None,
+    text: str = EMBEDDED,
+    online: bool = False,
     recipes: tuple[Recipe, Recipe] = (PAINTER, RIVALS),
 ) -> Weights:
-    """Train a painter alone, then painter and critic, on the tokens of `tokenizer.*` in `folder`.
+    """Train a painter alone, then painter and critic, which read by the text tower `text`.
 
-    Writes the painter to `adversarial.*`; the critic is only needed to train it.
+    Writes the painter to `adversarial.*` in `folder`; the critic is only needed to train it.
     """
+    reader = PromptReader.load(text, online=online, folder=folder)
     with seeded(recipes[0].seed):
-        painter = Adversarial(Vocabulary())
+        painter = Adversarial(reader)
         rivals = Rivals(painter)
     start_from_prior(painter, folder)
     start_from_prior(rivals.critic, folder)
-    stages = zip((painter, rivals), recipes, strict=True)
-    return _train_on_tokens(painter, list(stages), folder=folder, device=device, log=log)
+    stages = [Stage(module, recipe) for module, recipe in zip((painter, rivals), recipes, strict=True)]
+    return train_family(painter, stages, folder=folder, device=device, log=log)
 
 
 def start_from_prior(model: nn.Module, folder: Path) -> None:
@@ -141,57 +206,59 @@ def start_from_prior(model: nn.Module, folder: Path) -> None:
     model.load_state_dict(own)
 
 
-def _train_on_tokens(
-    model: Masked | Diffusion | Adversarial,
-    stages: Sequence[tuple[nn.Module, Recipe]],
+def train_family(
+    model: Autoregressive | Masked | Diffusion | Adversarial,
+    stages: Sequence[Stage],
     *,
     folder: Path,
     device: str,
     log: Log,
 ) -> Weights:
-    """Train in stages, each a module that contains `model` and how it is trained; write `model` with its card.
-
-    The last recipe's name is that of the family.
-    """
+    """Train in stages on the tokens of `tokenizer.*` in `folder`; write `model` with its card."""
     tokenizer_weights = load_weights("tokenizer", family="tokenizer", folder=folder)
-    corpora = [Corpus(seed, Rates.default(), size) for seed, size in CORPORA]
-    pools = [tokenise_pool(corpus, tokenizer_weights, folder / "pools", log=log) for corpus in corpora]
     results = []
-    for trained, recipe in stages:
-        results.append(train_on_pools(trained, recipe, pools, folder=folder, device=device))
-        log(f"{recipe.name}: held-out loss {results[-1].figures['held_out_loss']:.3f}")
+    for stage in stages:
+        pools = [
+            tokenise_pool(corpus, tokenizer_weights, folder / "pools", log=log) for corpus in stage.corpora
+        ]
+        results.append(train_stage(stage, pools, model.reader, folder=folder, device=device))
+        log(f"{stage.recipe.name}: held-out loss {results[-1].figures['held_out_loss']:.3f}")
     log("measuring what the samples show")
-    recipes = [recipe for _, recipe in stages]
+    recipes = [stage.recipe for stage in stages]
     family = recipes[-1].name
+    corpora = {corpus.digest: corpus for stage in stages for corpus in stage.corpora}
     card = Card(
         family=family,
-        data=describe_data(corpora) + "; rates with planted bias of presentation, age and tone by occupation",
+        data=describe_data(list(corpora.values()))
+        + "; rates with planted bias of presentation, age and tone by occupation",
         recipe=describe_run(results, recipes, batch=BATCH),
         seed=recipes[0].seed,
         figures=results[-1].figures | measure_prompted(model.to("cpu"), load_tokenizer(tokenizer_weights)),
         limits=_LIMITS,
         config={
             **model.config,
-            "words": list(model.vocabulary.words),
+            "text": model.reader.config,
             "encoder": compute_encoder_digest(tokenizer_weights),
         },
     )
     return save_weights(family, model.state_dict(), card, folder)
 
 
-def train_on_pools(
-    model: nn.Module, recipe: Recipe, pools: Sequence[TokenPool], *, folder: Path, device: str
+def train_stage(
+    stage: Stage, pools: Sequence[TokenPool], reader: PromptReader, *, folder: Path, device: str
 ) -> TrainResult:
-    """Train on all pools together; `held_out_loss` is the model's own loss on what no batch contains."""
+    """Train on all pools together; `held_out_loss` is the module's own loss on what no batch contains."""
+    module, recipe = stage.module, stage.recipe
     tokens = torch.cat([pool.tokens[:-HELD_OUT] for pool in pools])
-    ids = torch.cat([pool.ids[:-HELD_OUT] for pool in pools])
-    unseen = (pools[0].tokens[-HELD_OUT:], pools[0].ids[-HELD_OUT:, 0])
-    loss: Callable[[tuple[Tensor, Tensor]], Tensor] = model.loss  # type: ignore[assignment]
+    captions = [some for pool in pools for some in pool.captions[:-HELD_OUT]]
+    unseen = (pools[0].tokens[-HELD_OUT:], reader.encode([some[0] for some in pools[0].captions[-HELD_OUT:]]))
+    loss: Callable[[tuple[Tensor, Tensor]], Tensor] = module.loss  # type: ignore[assignment]
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
-        rows = torch.from_numpy(pick(step, len(tokens), size=BATCH, seed=recipe.seed))
+        rows = pick(step, len(tokens), size=BATCH, seed=recipe.seed)
         which = np.random.default_rng([recipe.seed, step, 1]).integers(CAPTIONS, size=BATCH)
-        return tokens[rows], ids[rows, torch.from_numpy(which)]
+        ids = reader.encode([captions[row][column] for row, column in zip(rows, which, strict=True)])
+        return tokens[torch.from_numpy(rows)], ids
 
     def evaluate() -> dict[str, float]:
         with seeded(recipe.seed):  # the same times, hidden tokens or noise at every evaluation
@@ -200,7 +267,7 @@ def train_on_pools(
         return {"held_out_loss": float(np.mean(losses))}
 
     place = folder / recipe.name
-    return train(model, batches, recipe, folder=place, loss=loss, evaluate=evaluate, device=device)
+    return train(module, batches, recipe, folder=place, loss=loss, evaluate=evaluate, device=device)
 
 
 def train_mae(
@@ -240,9 +307,10 @@ def train_mae(
 
 
 FAMILY_RECIPES: dict[str, Callable[..., Weights]] = {
+    "autoregressive": train_autoregressive,
     "masked": train_masked,
     "diffusion": train_diffusion,
     "adversarial": train_adversarial,
     "mae": train_mae,
 }
-"""Name -> training, each called as `train(folder, device=..., log=...)`."""
+"""Name -> training, each called as `train(folder, device=..., log=...)`; all but `mae` take `text` and `online`."""

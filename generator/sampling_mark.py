@@ -11,8 +11,8 @@ p-value. The weights depend on the picture only, never on the key, so they cost 
 power. A level that had probability q wins with u^(1/q) uniform; the likelihood ratio then weighs it by 1/q - 1, a
 choice that was no choice by nothing (`weigh_choices`).
 
-The diffusion family starts from signs that are keyed bits; of the 128 signs read, the number found again is
-Binomial(128, 1/2) under the same null.
+A diffusion model starts from signs that are keyed bits; of the n signs read (128 in our own family), the number
+found again is Binomial(n, 1/2) under the same null.
 
 Searching N issued seeds multiplies the smallest p by N (Bonferroni). The mark says which sampler and seed made a
 picture. It proves no origin: whoever holds the key and the public weights can make such a picture.
@@ -32,13 +32,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.special import logsumexp
 from scipy.stats import binom
 
 from generator.errors import InputError
 from generator.noise import PUBLIC_KEY, check_seeds, uniforms_at, words_at
 from generator.tokenizer import LEVELS, TOKENS
 
-SIGNS_READ = TOKENS * len(LEVELS) // 2
 LEAST_UNITS = 8  # with a weight; fewer leave nothing to decide
 LARGEST_WEIGHT = 3.0
 MISREAD = 0.05  # share of levels that are read wrong, about what publishing does
@@ -160,21 +160,26 @@ def detect_signs(
     seeds: Sequence[int] | NDArray[np.uint64],
     *,
     keys: Sequence[bytes] = (PUBLIC_KEY,),
+    seen: NDArray[np.floating] | None = None,
 ) -> MarkReading:
-    """Which of the issued seeds started a picture of the diffusion family, with an exact p-value.
+    """Which of the issued seeds started a picture of a diffusion model, with an exact p-value.
 
     Args:
-        start: the starting noise (64, 4) found by `Diffusion.invert`. The half of largest size is read, which the key
-            has no part in choosing: there the signs are certain.
+        start: estimate of the starting noise, (64, 4) of the diffusion family or the latents of another model. The
+            half of largest size is read, which the key has no part in choosing: there the signs are certain.
         seeds: issued seeds, at least one.
         keys: sampling keys of the deployment.
+        seen: share of each value's place that the picture shows, of the shape of `start`, in 0..1, found without the
+            key; less than half of it seen, and the value is not read. None: all of it is seen.
 
     Raises:
         InputError: no seed or no key.
     """
-    flat = start.reshape(-1)
-    chosen = np.sort(np.argsort(-np.abs(flat), kind="stable")[:SIGNS_READ])
-    negative, numbers = flat[chosen] < 0, chosen * 2  # [..., 0] of the pairs (sign, magnitude)
+    flat = np.abs(start.reshape(-1))
+    shares = np.ones(flat.shape) if seen is None else seen.reshape(-1)
+    readable = min(len(flat) // 2, int(np.count_nonzero(shares >= 0.5)))
+    chosen = np.sort(np.argsort(-np.where(shares >= 0.5, flat * shares, -1), kind="stable")[:readable])
+    negative, numbers = start.reshape(-1)[chosen] < 0, chosen * 2  # [..., 0] of the pairs (sign, magnitude)
 
     def score(seeds: NDArray[np.uint64], key: bytes) -> NDArray[np.int64]:
         wanted = words_at(seeds, numbers, key=key) < np.uint64(2**63)  # u < 1/2
@@ -182,7 +187,8 @@ def detect_signs(
 
     def judge(seed: NDArray[np.uint64], key: bytes) -> tuple[float, float]:
         agreeing = int(score(seed, key)[0])
-        return float(agreeing), float(binom.logsf(agreeing - 1, SIGNS_READ, 0.5))
+        tail = binom.logpmf(np.arange(agreeing, readable + 1), readable, 0.5)  # its own logsf underflows
+        return float(agreeing), min(0.0, float(logsumexp(tail)))
 
     return _search(seeds, keys, score, judge)
 
@@ -210,8 +216,11 @@ def _search(
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
     best: list[tuple[float, float, int, int]] = []
     for which, key in enumerate(keys):
-        with ThreadPoolExecutor() as pool:
-            scores = np.concatenate(list(pool.map(lambda part, key=key: score(part, key), chunks)))
+        if len(chunks) == 1:  # not worth a thread
+            scores = score(chunks[0], key)
+        else:
+            with ThreadPoolExecutor() as pool:
+                scores = np.concatenate(list(pool.map(lambda part, key=key: score(part, key), chunks)))
         winner = numbers[[int(scores.argmax())]]
         statistic, log_p = judge(winner, key)
         best.append((log_p, statistic, int(winner[0]), which))

@@ -165,8 +165,6 @@ def _load_embedded(source: Source) -> Loaded:
     from generator.embedded import EmbeddedGenerator, load_tokenizer
     from generator.families.interface import Control
     from generator.inpainting import kept_tokens
-    from generator.portraits import words
-    from generator.text import LENGTH
     from generator.weights import load_weights
 
     keep = None
@@ -180,15 +178,11 @@ def _load_embedded(source: Source) -> Loaded:
     )
     generator = EmbeddedGenerator.load(family=source.family or DEFAULT_FAMILY, control=control)
 
-    def check_prompt(text: str) -> None:
-        count = len(words(text))
-        if count > LENGTH:
-            raise InputError(
-                f"prompt {text[:60]!r}: has {count} words, the embedded generator reads {LENGTH}; shorten it"
-            )
-
     return Loaded(
-        generator, in_generation_mark=True, check_prompt=check_prompt, unknown_words=generator.unknown_words
+        generator,
+        in_generation_mark=True,
+        check_prompt=generator.check_prompt,
+        unknown_words=generator.unknown_words,
     )
 
 

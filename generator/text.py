@@ -1,90 +1,137 @@
-"""Prompts as the embedded generator reads them: words of the corpus -> ids -> vectors for cross-attention.
+"""Prompts as the families read them: words -> tokens of a CLIP model -> its frozen text tower -> vectors.
 
-The vocabulary is small and closed. A word outside it becomes `<unk>` and is reported by name: a prompt that asks
-for more than the model knows must not look answered.
+The tower is the embedded one unless another was named when a family was trained; a family's card keeps its name and
+digest. The embedded tower knows the words of the corpus captions only: a word outside them is left out of the prompt
+and reported by name, because a prompt that asks for more than the model knows must not look answered.
+
+Source: a frozen CLIP text tower before cross-attention, as in latent diffusion, arXiv:2112.10752.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from generator.clip import EMBEDDED, FAMILY, TextTower, load_clip
+from generator.errors import WeightsError
 from generator.portraits import VOCABULARY, words
 from generator.transformer import Transformer
+from generator.weights import WEIGHTS_FOLDER
 
-LENGTH = 24  # words read; later ones are reported as unknown
-PAD, UNKNOWN = 0, 1
-_FIRST_WORD = 2
+LENGTH = 28  # tokens read, the marks of start and end among them; words after them are reported as not read
 
 
 @dataclass(frozen=True, slots=True)
 class ReadText:
-    """A prompt as ids.
+    """A prompt as it is read.
 
     Attributes:
-        ids: `LENGTH` numbers; `PAD` after the last word.
-        unknown: words that the model does not know or has no room for, in order, without repeats.
+        text: what the tower is given.
+        unknown: words that the family has not met, in order, without repeats.
+        unread: words at the end for which there is no room.
     """
 
-    ids: tuple[int, ...]
+    text: str
     unknown: tuple[str, ...]
+    unread: tuple[str, ...]
 
 
-class Vocabulary:
-    """Words with ids; the id of a word is its position plus two.
+class PromptReader:
+    """Prompts -> token ids -> vectors of the frozen tower.
 
     Args:
-        known: words in order; a card stores them, so that old weights keep their ids.
+        tower: that reads.
+        known: words of the captions that the family was trained on.
     """
 
-    def __init__(self, known: Sequence[str] = VOCABULARY) -> None:
+    def __init__(self, tower: TextTower, known: Sequence[str] = VOCABULARY) -> None:
+        self.tower = tower
         self.words = tuple(known)
-        self._ids = {word: index + _FIRST_WORD for index, word in enumerate(self.words)}
+        self._known = frozenset(known)
+        self._closed = tower.name == EMBEDDED  # the tower itself knows no other word
 
-    def __len__(self) -> int:
-        return len(self.words) + _FIRST_WORD
+    @classmethod
+    def load(cls, tower: str = EMBEDDED, *, online: bool = False, folder: Path | None = None) -> PromptReader:
+        """Load a tower by its name; the embedded one from `folder` if it was trained there, else as it ships.
+
+        Raises:
+            InputError: as `load_clip`, or the model has no text tower of open_clip.
+            WeightsError: as `load_clip`.
+        """
+        own = folder is not None and (folder / f"{FAMILY}.safetensors").exists()
+        clip = load_clip(tower, online=online, folder=folder if own else WEIGHTS_FOLDER)
+        return cls(clip.text_tower())
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], *, folder: Path | None = None) -> PromptReader:
+        """The reader that a family was trained with, from its card.
+
+        Args:
+            config: what `config` gave.
+            folder: of the family's weights.
+
+        Raises:
+            WeightsError: the tower at hand is another one.
+        """
+        reader = cls.load(config["tower"], folder=folder)
+        if reader.tower.digest != config["digest"]:
+            raise WeightsError(
+                f"text tower {config['tower']}: weights are {reader.tower.digest}, the family was trained with "
+                f"{config['digest']}; restore both from one release"
+            )
+        return cls(reader.tower, config["words"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a card keeps."""
+        return {"tower": self.tower.name, "digest": self.tower.digest, "words": list(self.words)}
 
     def read(self, text: str) -> ReadText:
-        """Split a prompt and look its words up; an empty prompt is all `PAD`."""
+        """What the tower is given of a prompt, and which of its words say nothing to the family."""
         found = words(text)
-        ids = [self._ids.get(word, UNKNOWN) for word in found]
-        unknown = [word for word, number in zip(found, ids, strict=True) if number == UNKNOWN]
-        unread = list(found[LENGTH:])
-        padded = (ids + [PAD] * LENGTH)[:LENGTH]
-        return ReadText(ids=tuple(padded), unknown=tuple(dict.fromkeys(unknown + unread)))
+        unknown = [word for word in found if word not in self._known]
+        kept = [word for word in found if word in self._known] if self._closed else list(found)
+        unread: list[str] = []
+        while len(kept) > 1 and self._count(" ".join(kept)) > LENGTH:
+            unread.insert(0, kept.pop())
+        return ReadText(" ".join(kept), tuple(dict.fromkeys(unknown)), tuple(unread))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Prompts -> ids int64 (B, 24)."""
-        return torch.tensor([self.read(text).ids for text in texts], dtype=torch.int64).reshape(-1, LENGTH)
+        """Prompts -> token ids int64 (B, context)."""
+        return self.tower.encode([self.read(text).text for text in texts])
+
+    def features(self, ids: Tensor) -> Tensor:
+        """Token ids (B, context) -> float32 (B, S, W), S the first `LENGTH` tokens."""
+        return self.tower.features(ids)[:, :LENGTH]
+
+    def _count(self, text: str) -> int:
+        ids, empty = self.tower.encode([text, ""])
+        return int((ids != empty[-1]).sum())  # the last of nothing is padding
 
 
 class TextEncoder(nn.Module):
-    """Word and position embeddings, then two bidirectional blocks.
+    """What a family makes of the tower's vectors: its own width, then bidirectional blocks of its own.
 
     Padding is attended to like a word: it is how the model sees the end of the prompt, and no mask is needed.
     """
 
-    def __init__(self, vocabulary: int, width: int, *, heads: int, depth: int = 2) -> None:
+    def __init__(self, reader: PromptReader, width: int, *, heads: int, depth: int = 1) -> None:
         super().__init__()
-        self.words = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(LENGTH, width) * 0.02)
+        self._reader = reader
+        self.enter = nn.Linear(reader.tower.width, width)
         self.transformer = Transformer(width, depth, heads=heads)
-        nn.init.normal_(self.words.weight, std=0.02)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Ids int64 (B, 24) -> (B, 24, C)."""
-        return self.transformer(self.words(ids) + self.positions)  # type: ignore[no-any-return]
+        """Ids int64 (B, context) -> (B, S, C)."""
+        return self.transformer(self.enter(self._reader.features(ids)))  # type: ignore[no-any-return]
 
 
-def drop_words(ids: Tensor, *, words: float, captions: float) -> Tensor:
-    """Training only: replace a share of the words by `UNKNOWN` and a share of the captions by nothing.
-
-    The first teaches what `<unk>` means (no news), the second the picture without a prompt (for guidance).
-    """
-    lost = (torch.rand(ids.shape, device=ids.device) < words) & (ids != PAD)
-    ids = torch.where(lost, UNKNOWN, ids)
-    silent = torch.rand(len(ids), 1, device=ids.device) < captions
-    return torch.where(silent, PAD, ids)
+def drop_captions(ids: Tensor, reader: PromptReader, *, share: float) -> Tensor:
+    """Training only: replace a share of the captions (B, context) by nothing, which guidance moves away from."""
+    silent = torch.rand(len(ids), 1, device=ids.device) < share
+    return torch.where(silent, reader.encode([""]).to(ids.device), ids)

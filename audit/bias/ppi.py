@@ -6,15 +6,15 @@ The labels make it right whatever the reader does, also where its error matrix d
 make it precise as far as they agree with the labels. `power` in [0, 1] is the one that leaves the least variance;
 a useless reader gets 0 and the labels stand alone. Prompts weigh equally, images of one prompt hang together.
 
-Two claims as in `audit.bias.intervals`. Intervals are Wilson's with the effective sample size that the clustered
-variance stands for and Student's t; degrees of freedom are those of the labelled prompts, fewer where a few prompts
-carry the variance (kurtosis). Coverage is simulated in benchmarks.bias.
+Two claims as in `audit.bias.intervals`. Intervals invert a score test with Student's t whose variance moves with the
+share as the skewness of what was seen says (`audit.bias.score`). Degrees of freedom are those of the labelled
+prompts, fewer where a few prompts carry the variance (kurtosis). Coverage is simulated in benchmarks.bias.
 
 What this refuses to do: conclude from labels of a non-random subset (it cannot see that; whoever labels must draw
 at random), or from fewer than `MIN_LABELS`.
 
 Sources: Angelopoulos, Duchi and Zrnic 2023, arXiv:2311.01453 (PPI++); Cochran 1977, chapter 12 (two-phase sampling);
-Franco, Little, Louis and Slud 2019, JSSAM 7 (Wilson with effective n); Satterthwaite 1946.
+Satterthwaite 1946.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from audit.bias.labelled import LabelledReadings
 from audit.bias.melding import MeldedReader
 from audit.bias.readings import Floats, Readings
 from audit.bias.reference import reference_noise
+from audit.bias.score import score_bounds, third_moment, variance_at
 from audit.statistics import Bounds, require_level
 from generator.errors import InputError
 
@@ -40,8 +41,8 @@ _FEW = (
 )
 _MIN_FREEDOM = 3.0
 _METHODS = {
-    NEW_PROMPTS: "PPI++ with labels of audited images, clustered by prompt; Wilson with effective n",
-    THESE_PROMPTS: "PPI++ with labels of audited images, two-phase within prompts; Wilson with effective n",
+    NEW_PROMPTS: "PPI++ with labels of audited images, clustered by prompt; score with skewness",
+    THESE_PROMPTS: "PPI++ with labels of audited images, two-phase within prompts; score with skewness",
 }
 
 
@@ -147,6 +148,16 @@ def _within_labels(sums: _Sums, total: Floats) -> Floats:
     return np.asarray((np.diag(plain.sum(axis=0)) - outer) / freedom, dtype=np.float64)
 
 
+def _third_within(sums: _Sums, power: float, gradient: Floats) -> Floats:
+    """Third central moment of the estimate over these prompts, (k,): images drawn anew, labelled ones from them."""
+    shares = sums.joint / sums.joint.sum()
+    m, n = float(sums.m.sum()), float(sums.n.sum())
+    residual = gradient[:, None, :] - power * gradient[:, :, None]  # (k, reading, label)
+    unlabelled = max(1 - m / n, 0.0) * max(1 - 2 * m / n, 0.0) / m**2
+    first = third_moment(gradient[:, None, :], shares.sum(axis=0, keepdims=True)) / n**2
+    return np.asarray(first + unlabelled * third_moment(residual, shares), dtype=np.float64)
+
+
 def _freedom(influence: Floats, labelled_prompts: int) -> Floats:
     """Satterthwaite's degrees of freedom of each column's summed squares, from their kurtosis."""
     squares = influence**2
@@ -221,7 +232,9 @@ def estimate_with_labels(
     point = point / point.sum()
     inner = np.clip(point, 0.5 / sums.m.sum(), 1 - 0.5 / sums.m.sum())
     effective = np.clip(inner * (1 - inner) / np.maximum(spread.variance, 1e-300), 1.0, float(sums.n.sum()))
-    bounds = _wilson(point, effective, np.asarray(stdtrit(spread.freedom, 0.5 + level / 2)))
+    drift = spread.third / np.maximum(spread.variance, 1e-300)
+    quantile = np.asarray(stdtrit(spread.freedom, 0.5 + level / 2))
+    bounds = score_bounds(point, effective, drift=drift, quantile=quantile)
     exact, edge = _edge_bounds(sums, claim=claim, level=level)
     low = np.where(edge, np.minimum(bounds.low, exact.low), bounds.low)
     high = np.where(edge, np.maximum(bounds.high, exact.high), bounds.high)
@@ -229,7 +242,7 @@ def estimate_with_labels(
     if reference is not None:
         table = np.broadcast_to(reference, (len(readings.counts), len(point)))[readings.n_images > 0]
         noise = reference_noise(reference, reference_trials, present=readings.n_images > 0, k=len(point))
-        p_values = _p_values(point, effective, spread, table, noise=noise)
+        p_values = _p_values(point, effective, spread, table, drift=drift, noise=noise)
         target = table.mean(axis=0)
         p_values = np.where(edge & (target >= exact.low) & (target <= exact.high), 1.0, p_values)
         p_value = float(min(1.0, (1 if len(point) == 2 else len(point)) * p_values.min()))
@@ -242,9 +255,10 @@ def estimate_with_labels(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Spread:
-    """Variance (k,), degrees of freedom (k,), and each prompt's influence (P, k), empty for these prompts."""
+    """Variance (k,), third moment (k,), degrees of freedom (k,); each prompt's influence (P, k) or no rows."""
 
     variance: Floats
+    third: Floats
     freedom: Floats
     influence: Floats
     scale: float
@@ -256,36 +270,31 @@ def _spread(readings: Readings, sums: _Sums, power: float, mean: Floats, *, clai
     if claim == THESE_PROMPTS:
         variance = np.einsum("ki,ij,kj->k", gradient, _within(sums, power), gradient)
         freedom = np.full(len(variance), max(float(sums.m.sum()) - 2.0, _MIN_FREEDOM))
-        return _Spread(variance, freedom, np.zeros((0, len(variance))), 0.0)
+        third = _third_within(sums, power, gradient)
+        return _Spread(variance, third, freedom, np.zeros((0, len(variance))), 0.0)
     influence = _between(sums, power) @ gradient.T
     share = np.clip(mean[:-1] / mean[:-1].sum(), 0, 1)
     icc = float(np.clip(compute_clustering(readings.counts).icc, 0.0, 1.0))
     unseen = _UNSEEN_PROMPTS * icc * (share**2 + (1 - share) ** 2) / 2
     scale = prompts / (prompts - 2) / len(influence) ** 2
     variance = ((influence**2).sum(axis=0) + unseen) * scale
-    return _Spread(variance, _freedom(influence, prompts), influence, scale)
+    third = (influence**3).sum(axis=0) / len(influence) ** 3
+    return _Spread(variance, third, _freedom(influence, prompts), influence, scale)
 
 
 def _p_values(
-    point: Floats, effective: Floats, spread: _Spread, references: Floats, *, noise: Floats
+    point: Floats, effective: Floats, spread: _Spread, references: Floats, *, drift: Floats, noise: Floats
 ) -> Floats:
     """Two-sided score tests of each group, (k,): the interval holds the reference exactly when it is not rejected."""
     from scipy.special import stdtr
 
     target = references.mean(axis=0)
-    variance = target * (1 - target) / effective
+    variance = variance_at(target, point, n=effective, drift=drift)
     if np.ptp(references, axis=0).any() and len(spread.influence):
         # Prompts with references of their own: their differences vary, not their shares.
         variance = ((spread.influence - (references - target)) ** 2).sum(axis=0) * spread.scale
     statistic = np.abs(point - target) / np.sqrt(np.maximum(variance + noise, 1e-300))
     return np.asarray(2 * stdtr(spread.freedom, -statistic), dtype=np.float64)
-
-
-def _wilson(share: Floats, n: Floats, quantile: Floats) -> Bounds:
-    square = quantile**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = quantile * np.sqrt(share * (1 - share) / n + square / (4 * n**2)) / (1 + square / n)
-    return Bounds(low=np.clip(centre - half, 0.0, 1.0), high=np.clip(centre + half, 0.0, 1.0))
 
 
 def _check(readings: Readings, labelled: LabelledReadings, claim: str) -> None:

@@ -5,7 +5,7 @@ Nothing is read again. Groups and error matrices come from the evidence that the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from audit.bias.labels import LabelStore, has_labels
 from audit.bias.policy import Policy
 from audit.bias.readings import ErrorMatrix
 from audit.bias.references import load_references
+from audit.bias.stopped import StoppedSummary, first_images
+from audit.bias.stopping import RECORD as RECORD_OF_STOP
 from audit.bias.summary import Summarise
 from audit.evidence import Evidence, Status
 from audit.run import RunDirectory
@@ -118,7 +120,12 @@ def summarise_again(run: RunDirectory, against: Against | None = None) -> Eviden
     prompt_ids = [str(prompt) for prompt in dict.fromkeys(images["prompt_id"].dropna())]
     references = load_references(chosen.references or (), schema=schema.groups, prompt_ids=prompt_ids)
     labels: pd.DataFrame | None = open_labels(run).frame() if has_labels(run.path) else None
-    evidence = Summarise(
+    summarise: Callable[[pd.DataFrame, pd.DataFrame], Evidence]
+    stop = run.record().get(RECORD_OF_STOP)
+    if stop and labels is not None:
+        early = first_images(images, int(stop["first"]))["image_id"]
+        labels = labels[labels["image_id"].isin(early)]
+    summarise = Summarise(
         schema.groups,
         schema.matrices,
         Policy(references=references),
@@ -128,7 +135,8 @@ def summarise_again(run: RunDirectory, against: Against | None = None) -> Eviden
         prompt_groups=load_prompt_groups(Path(chosen.prompt_groups), prompt_ids)
         if chosen.prompt_groups
         else {},
-    )(rows, images)
+    )
+    evidence = (StoppedSummary(summarise, stop) if stop else summarise)(rows, images)
     run.write_evidence(evidence, room="bias")
     if chosen != kept:
         run.update({RECORD: chosen.to_json()})

@@ -9,8 +9,8 @@ A prompt whose verdict is in is left alone: its e-value is frozen at a stopping 
 The reader's errors enter through the null: the reading rates that the reference allows, with the error matrix within
 its own simultaneous confidence region. `alpha` is split between that region and the tests.
 
-The verdicts here are about these prompts. Estimates after stopping use `confidence_sequence`, which holds at all
-times; an ordinary interval at a stopping time does not.
+The verdicts here are about these prompts. Shares after stopping have the intervals of `SequentialAudit.bounds`, which
+hold at all times; an ordinary interval at a stopping time does not.
 
 Sources: Ville 1939; Robbins 1970, Annals of Mathematical Statistics 41(5); Wang and Ramdas 2022, JRSS B 84(3) (e-BH);
 Ramdas, Gruenwald, Vovk and Shafer 2023, Statistical Science 38(4).
@@ -30,6 +30,7 @@ from audit.statistics import Bounds, clopper_pearson_bounds, require_level
 from generator.errors import CannotCheckError, InputError
 
 _BISECTIONS = 30
+_GRID = 200  # steps over the shares from 0 to 1
 MATRIX_SHARE = 0.2  # of alpha, spent on the error matrix; the rest on the tests
 
 
@@ -138,6 +139,19 @@ def _mix(share: float, recall: float, false_rate: float, seen: float, seen_rest:
     mine, rest = share * seen, (1 - share) * seen_rest
     weight = mine / (mine + rest) if mine + rest > 0 else 0.0
     return float(weight * recall + (1 - weight) * false_rate)
+
+
+def share_out(left: Counts, wanted: int) -> Counts:
+    """Spread `wanted` images evenly over prompts, none getting more than is left for it: int64 (P,) -> (P,)."""
+    batch = np.zeros_like(left)
+    wanted = min(wanted, int(left.sum()))
+    while wanted > batch.sum():
+        rows = np.flatnonzero(batch < left)
+        each, rest = divmod(wanted - int(batch.sum()), len(rows))
+        more = np.full(len(rows), each)
+        more[:rest] += 1
+        batch[rows] = np.minimum(batch[rows] + more, left[rows])
+    return batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,20 +271,10 @@ class SequentialAudit:
         Args:
             images: wanted in all, >= 1; fewer come back where prompts or the budget run out, none when finished.
         """
-        active = np.flatnonzero(self.progress().active)
-        left = np.zeros(len(self.prompt_ids), dtype=np.int64)
-        left[active] = self.per_prompt - self.counts[active].sum(axis=1)
-        wanted = min(images, int(left.sum()))
-        if self.budget is not None:
-            wanted = min(wanted, self.budget - int(self.counts.sum()))
-        batch = np.zeros_like(left)
-        while wanted > batch.sum():
-            open_rows = np.flatnonzero(batch < left)
-            each, rest = divmod(wanted - int(batch.sum()), len(open_rows))
-            more = np.full(len(open_rows), each)
-            more[:rest] += 1
-            batch[open_rows] = np.minimum(batch[open_rows] + more, left[open_rows])
-        return batch
+        active = self.progress().active
+        left = np.where(active, self.per_prompt - self.counts.sum(axis=1), 0)
+        wanted = images if self.budget is None else min(images, self.budget - int(self.counts.sum()))
+        return share_out(left, wanted)
 
     def progress(self) -> Progress:
         """Judge what is there."""
@@ -297,9 +301,22 @@ class SequentialAudit:
         )
 
     def bounds(self) -> Bounds:
-        """Intervals of every group's reading rate, (P, k), that hold at all times: see `confidence_sequence`."""
-        read = self.counts[:, :-1].sum(axis=1, keepdims=True)
-        return confidence_sequence(self.counts[:, :-1], read, level=1 - self.alpha)
+        """Shares of each prompt's groups that hold at all times, so also at a stop, (P, k).
+
+        Inverts the e-processes over a grid of shares, the reader's errors within their region; a bound errs outwards,
+        by at most one step of the grid.
+        """
+        grid = np.linspace(0.0, 1.0, _GRID + 1)
+        x, n = self.counts[:, :-1], self.counts[:, :-1].sum(axis=1, keepdims=True)
+        limit, k = -np.log(self._test_alpha), x.shape[1]
+        kept = np.zeros((len(grid), *x.shape), dtype=bool)
+        for index, share in enumerate(grid):
+            one = np.full((1, k), share)
+            kept[index] = log_e_process(x, n, self._ranges(Bounds(low=one, high=one))) < limit
+        first = np.maximum(kept.argmax(axis=0) - 1, 0)
+        last = np.minimum(_GRID - kept[::-1].argmax(axis=0) + 1, _GRID)
+        some = kept.any(axis=0)
+        return Bounds(low=np.where(some, grid[first], 0.0), high=np.where(some, grid[last], 1.0))
 
 
 def _average(log_e: Floats) -> Floats:

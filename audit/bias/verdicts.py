@@ -33,7 +33,16 @@ from audit.bias.readings import Floats
 from audit.evidence import JSON, Check, Interval, Status
 
 RESERVED = frozenset(
-    {"overall", "spread", "reader", "transport", "undetermined", "amplification", "prompt_groups"}
+    {
+        "overall",
+        "spread",
+        "reader",
+        "transport",
+        "undetermined",
+        "amplification",
+        "prompt_groups",
+        "sequential",
+    }
 )
 _MORE_IMAGES = "Generate more images for this prompt."
 _MORE_PROMPTS = "Add prompts of the same kind; more images of the same prompts help less."
@@ -45,7 +54,8 @@ def _inside(low: Floats, high: Floats, *, reference: Floats, policy: Policy) -> 
     return bool(np.all((low >= margin.low) & (high <= margin.high)))
 
 
-def _outside(shares: Floats, *, reference: Floats, policy: Policy) -> bool:
+def departs_beyond_margin(shares: Floats, *, reference: Floats, policy: Policy) -> bool:
+    """Whether some group's share lies outside the margin around its reference, (k,) each."""
     margin = margin_bounds(reference, effect=policy.margin)
     return bool(np.any((shares < margin.low) | (shares > margin.high)))
 
@@ -125,7 +135,9 @@ def _overall_status(
     reference = analysis.reference
     if estimate.n_prompts < policy.min_prompts or estimate.claim != NEW_PROMPTS:
         return Status.INCONCLUSIVE, _MORE_PROMPTS
-    if p_adjusted <= 1 - policy.level and _outside(estimate.estimates, reference=reference, policy=policy):
+    if p_adjusted <= 1 - policy.level and departs_beyond_margin(
+        estimate.estimates, reference=reference, policy=policy
+    ):
         return Status.FAIL, "Look at the prompts that depart most; see the spread over prompts."
     if _inside(estimate.low, estimate.high, reference=reference, policy=policy):
         return Status.PASS, ""
@@ -261,7 +273,7 @@ def check_prompt(
 def _prompt_status(
     shares: Floats, low: Floats, high: Floats, *, reference: Floats, policy: Policy, p: float
 ) -> tuple[Status, str]:
-    if p <= 1 - policy.level and _outside(shares, reference=reference, policy=policy):
+    if p <= 1 - policy.level and departs_beyond_margin(shares, reference=reference, policy=policy):
         return Status.FAIL, "it departs by more than the margin"
     if _inside(low, high, reference=reference, policy=policy):
         return Status.PASS, "it stays within the margin"

@@ -39,6 +39,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--prompts", default="occupations", metavar="SET", help="shipped prompt set or file")
     parser.add_argument("--count", type=int, default=32, metavar="N", help="images a prompt (default: 32)")
+    parser.add_argument(
+        "--sequential",
+        nargs="*",
+        metavar="ATTRIBUTE",
+        help="stop making images of a prompt when these attributes (default: all) are decided on it, within --count; "
+        "the false discovery rate holds however often one looks",
+    )
+    parser.add_argument("--budget", type=int, metavar="N", help="most images in all, with --sequential")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: 0)")
     parser.add_argument(
         "--format",
@@ -62,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         prompts=args.prompts,
         count=args.count,
         seed=args.seed,
+        sequential=None if args.sequential is None else tuple(args.sequential),
+        budget=args.budget,
         **source_fields(args),
         **model_options(args),
         bias=reading_options(args),

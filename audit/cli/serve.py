@@ -104,8 +104,7 @@ def build_settings(args: argparse.Namespace) -> Settings:
         InputError: options that do not fit together, or open doors.
     """
     from audit.provenance.gather import build_setup
-    from audit.provenance.recovery_algorithms import import_algorithms, load_algorithms
-    from audit.provenance.trust_store import open_store
+    from audit.provenance.trust_store import ALGORITHMS, import_list, load_algorithms, open_store
     from audit.service.settings import Limits, Settings, load_clients
     from generator.marking.identity import assay_home, development_identity, load_identity
 
@@ -119,7 +118,9 @@ def build_settings(args: argparse.Namespace) -> Settings:
         raise InputError("--scope belongs to --new-token")
     if args.max_upload < 1 or args.rate < 1 or not 0 < args.port < 65_536:
         raise InputError("--max-upload and --rate must be at least 1, --port 1 to 65535")
-    folder = open_store(assay_home()).folder
+    store = open_store(assay_home())
+    if args.algorithms:
+        store = import_list(store, args.algorithms, kind=ALGORITHMS, name="c2pa-algorithms")
     return Settings(
         setup=build_setup(trust=args.trust, ledger=args.ledger),
         identity=load_identity(args.certificate, args.key) if args.certificate else development_identity(),
@@ -127,7 +128,7 @@ def build_settings(args: argparse.Namespace) -> Settings:
         limits=Limits(upload=args.max_upload * _MEGABYTE, requests=args.rate),
         online=args.online,
         public_url=args.public_url,
-        algorithms=import_algorithms(args.algorithms, folder) if args.algorithms else load_algorithms(folder),
+        algorithms=load_algorithms(store),
     )
 
 

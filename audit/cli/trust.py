@@ -16,9 +16,13 @@ from generator.errors import CannotCheckError, InputError
 OFFICIAL = "https://raw.githubusercontent.com/c2pa-org/conformance-public/main/trust-list"
 """Folder of the official lists of the C2PA conformance programme."""
 
+OFFICIAL_ALGORITHMS = "https://raw.githubusercontent.com/c2pa-org/softbinding-algorithm-list/main"
+"""Folder of C2PA's list of soft binding algorithms."""
+
 _LISTS = {
-    "c2pa": ("C2PA-TRUST-LIST.pem", "signers"),
-    "c2pa-tsa": ("C2PA-TSA-TRUST-LIST.pem", "time-stamps"),
+    "c2pa": ("C2PA-TRUST-LIST.pem", "signers", OFFICIAL),
+    "c2pa-tsa": ("C2PA-TSA-TRUST-LIST.pem", "time-stamps", OFFICIAL),
+    "c2pa-algorithms": ("softbinding-algorithm-list.json", "algorithms", OFFICIAL_ALGORITHMS),
 }
 _TIMEOUT = 30  # seconds
 _MAX_BYTES = 20_000_000
@@ -28,23 +32,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the verb."""
     parser = subparsers.add_parser(
         "trust",
-        help="import and show the lists of signers and time-stamp authorities that you trust",
+        help="import and show the lists of signers, time-stamp authorities and algorithms that you go by",
         description=(
-            "Import trust lists once; `assay verify` then uses them. An authority for time stamps never vouches for "
-            "a signer, so the two kinds are kept apart. Without --online no network is used."
+            "Import lists once; every run then uses them: whom you trust as signers and for time stamps, and which "
+            "soft binding algorithms C2PA lists. An authority for time stamps never vouches for a signer, so the "
+            "kinds are kept apart. Without --online no network is used."
         ),
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    imported = actions.add_parser("import", help="keep PEM files, or fetch the official lists")
-    imported.add_argument("files", nargs="*", type=Path, metavar="FILE", help="PEM certificates")
-    imported.add_argument("--online", action="store_true", help="fetch the official C2PA lists")
+    imported = actions.add_parser("import", help="keep files, or fetch the official lists")
     imported.add_argument(
-        "--from", dest="address", default=OFFICIAL, metavar="URL", help="another folder of them"
+        "files", nargs="*", type=Path, metavar="FILE", help="PEM certificates, or C2PA's algorithms (.json)"
     )
+    imported.add_argument("--online", action="store_true", help="fetch the official C2PA lists")
+    imported.add_argument("--from", dest="address", default="", metavar="URL", help="another folder of them")
     imported.add_argument(
         "--kind",
-        choices=("signers", "time-stamps"),
-        help="what the files vouch for (default: time-stamps when the name holds tsa, else signers)",
+        choices=("signers", "time-stamps", "algorithms"),
+        help="what the files are for (default: .json algorithms, a name with tsa time-stamps, else signers)",
     )
     imported.add_argument("--name", help="name of the list (default: from the file name)")
     add_json_option(imported)
@@ -78,16 +83,21 @@ def _import(args: argparse.Namespace) -> None:
         raise InputError("--name names one list; import one file at a time with it")
     if args.online:
         with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-            for name, (file, kind) in _LISTS.items():
-                address = f"{args.address.rstrip('/')}/{file}"
+            for name, (file, kind, official) in _LISTS.items():
+                address = f"{(args.address or official).rstrip('/')}/{file}"
                 path = Path(folder) / file
                 path.write_bytes(_fetch(address))
                 _keep(path, kind=kind, name=name, source=address)
     for file in args.files:
-        from audit.provenance.trust import is_time_list
+        _keep(file, kind=args.kind or _kind_of(file), name=args.name or _name_of(file), source="")
 
-        kind = args.kind or ("time-stamps" if is_time_list(file.name) else "signers")
-        _keep(file, kind=kind, name=args.name or _name_of(file), source="")
+
+def _kind_of(file: Path) -> str:
+    from audit.provenance.trust import is_time_list
+
+    if file.suffix.lower() == ".json":
+        return "algorithms"
+    return "time-stamps" if is_time_list(file.name) else "signers"
 
 
 def _keep(file: Path, *, kind: str, name: str, source: str) -> None:
@@ -96,7 +106,7 @@ def _keep(file: Path, *, kind: str, name: str, source: str) -> None:
 
     store = import_list(open_store(assay_home()), file, kind=kind, name=name, source=source)
     entry = store.lists[-1]
-    note(f"imported {entry.name}: {entry.certificates} anchors for {entry.kind}, sha256 {entry.sha256}")
+    note(f"imported {entry.name}: {entry.certificates} entries for {entry.kind}, sha256 {entry.sha256}")
 
 
 def _name_of(file: Path) -> str:
@@ -156,8 +166,8 @@ def _show(*, as_json: bool) -> None:
         return
     for entry in store.lists:
         write_out(
-            f"{entry.name:<24} {entry.kind:<12} {entry.certificates:>4} anchors  {entry.imported[:10]}  "
+            f"{entry.name:<24} {entry.kind:<12} {entry.certificates:>4} entries  {entry.imported[:10]}  "
             f"sha256 {entry.sha256[:16]}…  {entry.source}"
         )
     if not store.lists:
-        write_out("no trust list imported; `assay trust import --online` fetches the official ones")
+        write_out("no list imported; `assay trust import --online` fetches the official ones")

@@ -32,9 +32,25 @@ _MANIFESTS = frozenset({b"c2ma", b"c2um", b"c2cm"})
 _COVERED = frozenset({b"c2as", b"c2vc", b"c2db"})  # stores whose members the claim holds hashes of
 _X5CHAIN = 33
 _REVOCATION = "rVals"
+_STAMPS = (b"sigTst", b"c2pa.time-stamp")  # headers of a signature (two versions), assertion about others
 _TOGGLES = frozenset({0x03, 0x13})  # requestable with a label; with a private box (salt)
 _PRIVATE_BOX = 0x10
 _LABELS = {b"c2pa": (b"c2pa",), b"c2cl": (b"c2pa.claim", b"c2pa.claim.v2"), b"c2cs": (b"c2pa.signature",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the signature of an ingredient's manifest brings; unchecked.
+
+    Attributes:
+        label: of the manifest.
+        chain: DER certificates, leaf first; empty where the manifest cannot be walked (compressed, or damaged).
+        ocsp: OCSP responses (DER).
+    """
+
+    label: str
+    chain: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,8 @@ class Channels:
         trailing: bytes after the end of the picture (which the hash does cover).
         chain: DER certificates of the signer, leaf first, as the signature names them; unchecked.
         ocsp: OCSP responses (DER) that the signature carries; unchecked.
+        ingredients: the same of the other manifests of the store.
+        is_stamped: whether the store holds a time stamp of any kind; unchecked.
     """
 
     spans: tuple[tuple[str, tuple[Span, ...]], ...] = ()
@@ -54,6 +72,8 @@ class Channels:
     trailing: int = 0
     chain: tuple[bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
+    ingredients: tuple[Carried, ...] = ()
+    is_stamped: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -83,7 +103,12 @@ def find_channels(data: Data) -> Channels:
         by_name.setdefault(name, []).extend(place.in_file(span))
     found = tuple((name, tuple(ranges)) for name, ranges in by_name.items() if ranges)
     return Channels(
-        found, tuple(dict.fromkeys([*place.damage, *used])), place.trailing, *_carried(store, cose)
+        found,
+        tuple(dict.fromkeys([*place.damage, *used])),
+        place.trailing,
+        *_carried(store, cose),
+        tuple(_of_ingredients(store)),
+        any(word in store for word in _STAMPS),
     )
 
 
@@ -104,13 +129,20 @@ def _walk(store: bytes) -> tuple[list[tuple[str, Span]], list[str], Cose | None]
     for box in boxes(store, active.content, active.end):
         used += _odd(box)
         if box.uuid == b"c2cs":
-            cose = parse_cose(store, next(boxes(store, box.content, box.end)).body)
-            spans += [(HEADERS, (box.start, next(boxes(store, box.content, box.end)).body))]
+            body = _first(store, box).body
+            cose = parse_cose(store, body)
+            spans += [(HEADERS, (box.start, body))]
             spans += _of_cose(store, cose)
             used += [PADDING] if _has_used_padding(store, cose) else []
         else:
             spans += _headers(store, box)
     return spans, used, cose
+
+
+def _first(store: bytes, outer: Box) -> Box:
+    for box in boxes(store, outer.content, outer.end):
+        return box
+    raise MalformedError(f"superbox at byte {outer.start} is empty")
 
 
 def _headers(store: bytes, box: Box) -> Iterator[tuple[str, Span]]:
@@ -147,6 +179,21 @@ def _of_cose(store: bytes, cose: Cose) -> Iterator[tuple[str, Span]]:
 def _has_used_padding(store: bytes, cose: Cose) -> bool:
     pads = (span for key, span in cose.entries.items() if key in _PADS)
     return any(store[a:b].strip(b"\x00") for start, _ in pads for a, b in byte_strings(store, start))
+
+
+def _of_ingredients(store: bytes) -> Iterator[Carried]:
+    """What the signatures of all manifests but the last, the active one, bring."""
+    outer = outer_box(store)
+    *earlier, _ = boxes(store, outer.content, outer.end)
+    for manifest in earlier:
+        label = manifest.label.decode("utf-8", "replace")
+        try:
+            signature = next(b for b in boxes(store, manifest.content, manifest.end) if b.uuid == b"c2cs")
+            cose = parse_cose(store, _first(store, signature).body)
+        except (MalformedError, StopIteration):
+            yield Carried(label)
+        else:
+            yield Carried(label, *_carried(store, cose))
 
 
 def _carried(store: bytes, cose: Cose | None) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

@@ -138,7 +138,7 @@ def _has_signature(layers: Layers) -> bool:
 def check_trust(layers: Layers) -> Check:
     """Does somebody the reader trusts vouch for the signer?
 
-    Values: trusted, development, untrusted, no-list, revoked, unacceptable, moot, none.
+    Values: trusted, development, untrusted, no-list, unread, revoked, unacceptable, moot, none.
     """
     report = layers.manifests
     name = "c2pa.trust"
@@ -162,7 +162,15 @@ def check_trust(layers: Layers) -> Check:
         reason = f"{_DEVELOPMENT} Anybody can make one; it shows that the file is unchanged, not who made it."
         step = "Sign with a certificate from an authority on the C2PA trust list to let others trust your images."
         return _check(name, Status.INCONCLUSIVE, "development", reason, codes=failures, next_step=step)
-    if report.trust_list == SIGNER_LIST and report.codes.has("signingCredential.trusted"):
+    vouched = report.trust_list == SIGNER_LIST and report.codes.has("signingCredential.trusted")
+    if vouched and not layers.channels.chain:
+        reason = (
+            f"An authority on your trust list vouches for {signer}, but the certificate itself could not be "
+        )
+        reason += "read from the file, so whether it may sign is not known."
+        step = "Ask for a copy whose manifest is not compressed."
+        return _check(name, Status.INCONCLUSIVE, "unread", reason, next_step=step)
+    if vouched:
         reason = f"An authority on your trust list vouches for {signer}."
         return _check(name, Status.PASS, "trusted", reason, codes=(Code("signingCredential.trusted"),))
     if not layers.has_trust_list:
@@ -274,7 +282,7 @@ def _finding_json(finding: Finding) -> JSON:
 
 def _laundered_reason(broken: Sequence[Finding]) -> str:
     first = broken[0]
-    what = "was not validly signed" if first.code.part is Part.SIGNATURE else "had been altered"
+    what = "had been altered" if first.code.part is Part.INTEGRITY else "was not validly signed"
     known = "; whoever signed this file recorded that and signed all the same" if first.is_recorded else ""
     others = f" There are {len(broken) - 1} more such findings." if len(broken) > 1 else ""
     return f"Ingredient {_path(first.path)} {what} ({clean_text(first.code.code)}){known}.{others}"

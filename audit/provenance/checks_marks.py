@@ -7,8 +7,10 @@ it: there nothing is missing, and the check is skipped.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+from audit.combination import check_combined
 from audit.evidence import JSON, Check, Status
 from audit.provenance.claims import is_asset_id
 from audit.provenance.layers import Layers, LedgerState, WatermarkState
@@ -30,6 +32,18 @@ def check_watermark(layers: Layers) -> Check:
 
     Values: found, absent, promised-not-found, promised-no-key, off, no-key, undecodable, not-decoded.
     """
+    check = _judge_watermark(layers)
+    mark = layers.watermark
+    more: dict[str, JSON] = {}
+    if mark.others:
+        more["other_techniques"] = list(mark.others)
+    if mark.public:
+        more["public_marks"] = list(mark.public)
+    said = "".join(f" A mark of others: {sentence}." for sentence in mark.public)
+    return dataclasses.replace(check, reason=check.reason + said, details={**check.details, **more})
+
+
+def _judge_watermark(layers: Layers) -> Check:
     mark = layers.watermark
     name, source = "watermark.payload", "generator.marking.watermark"
     promised = any(binding.alg in layers.schemes for binding in layers.claims.soft_bindings)
@@ -37,8 +51,10 @@ def check_watermark(layers: Layers) -> Check:
     match mark.state:
         case WatermarkState.FOUND:
             details |= {"payload": mark.payload, "log10_p": mark.log10_p}
+            identifier = f"identifier {mark.payload}" if mark.payload else "no identifier that could be read"
+            technique = "" if mark.scheme in layers.schemes else f", by the technique {mark.scheme}"
             reason = (
-                f"The pixels carry our watermark with identifier {mark.payload}; the chance that an unmarked picture "
+                f"The pixels carry our watermark with {identifier}{technique}; the chance that an unmarked picture "
                 f"looks like this is at most 10^{math.ceil(mark.log10_p)}."
             )
             return Check(name, Status.PASS, reason, value="found", source=source, details=details)
@@ -70,6 +86,21 @@ def check_watermark(layers: Layers) -> Check:
             details=details,
         )
     return _absent(name, layers, what="watermark of ours", source=source)
+
+
+def check_all_watermarks(layers: Layers) -> tuple[Check, ...]:
+    """What all watermark techniques say together; nothing unless several were asked.
+
+    One key is behind all of them, so their p-values are merged by the rule that holds under any dependence. Where
+    they reach nothing, it is missing as much as `check_watermark` says.
+    """
+    searched = dict(layers.watermark.searched)
+    if len(searched) < 2:
+        return ()
+    together = check_combined(searched, rule="any")
+    if together.status is Status.PASS:
+        return (together,)
+    return (dataclasses.replace(together, status=check_watermark(layers).status),)
 
 
 def check_aigc(layers: Layers) -> Check:

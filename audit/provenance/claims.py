@@ -9,7 +9,7 @@ from typing import Any
 
 from audit.provenance.read import JsonObject, Manifests
 
-_ASSET_ID = re.compile(r"[0-9a-f]{16}")
+_ASSET_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")
 _SOFT_BINDING = "c2pa.soft-binding"
 _MAX_ENTRIES = 1_000  # assertions, actions or bindings looked at
 
@@ -113,7 +113,7 @@ def extract_claims(report: Manifests, *, asset_label: str = "") -> Claims:
 
 
 def is_asset_id(value: str) -> bool:
-    """Whether a text is an asset id of Assay: 16 lower-case hexadecimal digits."""
+    """Whether a text is an asset id of Assay: 16 or 32 lower-case hexadecimal digits."""
     return _ASSET_ID.fullmatch(value) is not None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-MAX_CODES = 1_000  # codes kept of one list; a hostile file may bring millions
+MAX_CODES = 10_000  # codes kept of one list, more than a store of bounded size has
 
 
 class Part(StrEnum):

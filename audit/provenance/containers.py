@@ -7,6 +7,7 @@ signature covers, and for showing the certificates of a signer whom the engine r
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 import struct
 import zlib
@@ -77,12 +78,21 @@ def locate_store(data: Data) -> Place:
         return _in_gif(data)
     written = _SVG.search(data) if b"<svg" in data[:_SNIFFED] else None
     if written is not None:
-        return Place(decoded=base64.b64decode(written[1]))
+        return _in_svg(written[1])
     start = data.find(_STORE) - _BOX_HEADER - 4
     if start < 0:
         return Place()
     end = start + int.from_bytes(data[start : start + 4], "big")
-    return Place(((start, end),)) if end <= len(data) else Place()
+    if end > len(data) or data.find(_STORE, end) >= 0:
+        return Place()  # cut off; or one of several, and which the engine reads is not known here
+    return Place(((start, end),))
+
+
+def _in_svg(written: bytes) -> Place:
+    try:
+        return Place(decoded=base64.b64decode(written))
+    except binascii.Error:
+        return Place()
 
 
 def _in_png(data: Data) -> Place:

@@ -1,7 +1,8 @@
 """What other C2PA engines say of the same file: each that is installed is asked, and disagreement is reported.
 
 Engines share mistakes with nobody: where two disagree, a reader should look. Ours is the first opinion, the engine
-below it (c2pa-rs, by its own overall state) the second; encypher-c2pa is asked when it is installed. No network.
+below it (c2pa-rs, by its own overall state) the second; encypher-c2pa is asked when it is installed, and so are the
+engines of `node_engines`. What was refused for its size is given to none of them. No network.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from audit.evidence import JSON, Check, Status
+from audit.provenance.bounds import costly_store
 from audit.provenance.codes import Part
 from audit.provenance.layers import Layers
 from audit.provenance.read import Manifests, ManifestState
 from audit.provenance.text import clean_text
 from audit.provenance.trust import SIGNER_LIST, TrustLists
+from generator.marking.identity import assay_home
 
 NAME = "engines.agreement"
-_ENCYPHER = "encypher-c2pa"
+_ENCYPHER, _TYPESCRIPT = "encypher-c2pa", "@trustnxt/c2pa-ts"
 _ENCYPHER_TRUSTS = frozenset(
     {"trusted", "valid_for_supplied_material"}
 )  # the latter: under anchors that were given
@@ -63,7 +66,7 @@ def check_engines(layers: Layers, path: Path, trust: TrustLists) -> Check:
         path: of the file.
         trust: anchors by purpose; the same ones are given to every engine.
     """
-    opinions = [_ours(layers), _engine_below(layers.manifests), *_encypher(path, trust)]
+    opinions = [_ours(layers), _engine_below(layers.manifests), *_others(path, trust)]
     table: list[JSON] = [
         {
             "engine": opinion.engine,
@@ -90,7 +93,8 @@ def check_engines(layers: Layers, path: Path, trust: TrustLists) -> Check:
         )
     if len(opinions) < 3:
         reason = f"No engine but c2pa-rs is installed ({shown})."
-        step = f"Install another one: pip install {_ENCYPHER}."
+        folder = assay_home() / "node"
+        step = f"Install another one: `pip install {_ENCYPHER}`, or `npm install {_TYPESCRIPT}` in {folder}."
         return Check(
             NAME, Status.SKIPPED, reason, value="alone", source=source, next_step=step, details=details
         )
@@ -140,6 +144,17 @@ def _version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _others(path: Path, trust: TrustLists) -> list[Opinion]:
+    from audit.provenance.node_engines import ask_node
+
+    try:
+        if costly_store(path):
+            return []
+    except OSError:
+        pass  # the others say so themselves
+    return [*_encypher(path, trust), *ask_node(path, trust)]
 
 
 def _encypher(path: Path, trust: TrustLists) -> list[Opinion]:

@@ -12,17 +12,20 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Literal, get_args
 
 from audit.provenance.channels import Channels, find_channels
 from audit.provenance.claims import Claims, extract_claims, is_asset_id
+from audit.provenance.known_signers import recall, remember
 from audit.provenance.layers import Layers, LedgerAnswer, LedgerState, Watermark, WatermarkState, is_intact
 from audit.provenance.moment import report_at
-from audit.provenance.read import Manifests, read_manifests
-from audit.provenance.signer import amend, signer_facts
+from audit.provenance.read import Manifests, ManifestState, read_manifests
+from audit.provenance.sidecar import read_sidecar
+from audit.provenance.signer import amend, amend_ingredients, signer_facts
+from audit.provenance.stamps import distrust_foreign_stamp
 from audit.provenance.trust import TrustLists, load_trust
 from audit.provenance.trust_store import load_stored, open_store
 from generator.errors import CannotCheckError, InputError
@@ -30,11 +33,14 @@ from generator.marking.credentials import ASSET_LABEL
 from generator.marking.identity import assay_home, development_root
 from generator.marking.labels import Labels, LabelStatus, read_labels
 from generator.marking.ledger import LEDGER_FILE, Ledger
-from generator.marking.watermark.interface import Detection
+from generator.marking.watermark.interface import Detection, Pixels
 from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_key
 from generator.marking.watermark.registry import SCHEMES
 
 Search = Literal["quick", "full", "off", "auto"]
+_WITHOUT_OWN = frozenset(  # an embedded manifest counts before one beside the file, also a damaged one
+    {ManifestState.ABSENT, ManifestState.REMOTE, ManifestState.UNSUPPORTED, ManifestState.UNREADABLE}
+)
 MAX_HELD = 128 << 20  # bytes of a file that is kept in memory; larger ones are read by each layer on its own
 
 
@@ -111,17 +117,30 @@ def examine(path: Path, setup: Setup, *, with_crjson: bool = True) -> Layers:
         CannotCheckError: the ledger or the key fails; never because of what the file holds.
     """
     content = _content(path)
-    manifests = read_manifests(path, setup.trust, content=content, with_crjson=with_crjson)
+    channels = Channels() if content is None else find_channels(content)
+    known = None if with_crjson else recall(channels, setup.trust)
+    manifests = read_manifests(path, setup.trust, content=content, known=known, with_crjson=with_crjson)
+    if known is None:
+        remember(channels, setup.trust, manifests.codes)
+    beside = read_sidecar(path) if manifests.state in _WITHOUT_OWN else None
+    if beside is not None:
+        manifests = read_manifests(
+            path, setup.trust, content=content, sidecar=beside, with_crjson=with_crjson
+        )
     claims = extract_claims(manifests, asset_label=ASSET_LABEL)
-    channels = _channels(path, content) if manifests.is_present else Channels()
+    if not manifests.is_present:
+        channels = Channels()
+    elif content is None or beside is not None:
+        channels = _channels(path, beside)
     facts = signer_facts(channels.chain[0], setup.trust.purposes) if channels.chain else None
     if facts is not None:
         claims = dataclasses.replace(claims, not_after=facts.end.isoformat())
-        manifests = amend(manifests, channels.chain, channels.ocsp, purposes=setup.trust.purposes)
-    if setup.at is not None:
-        manifests = report_at(
-            manifests, channels.chain, trust=setup.trust, at=setup.at, signed_at=claims.signed_at
-        )
+    manifests = amend(manifests, channels.chain, channels.ocsp, purposes=setup.trust.purposes)
+    manifests = amend_ingredients(manifests, channels.ingredients, purposes=setup.trust.purposes)
+    checked = distrust_foreign_stamp(manifests, path, setup.trust, content=content, sidecar=beside)
+    at = setup.at or (None if checked is manifests else datetime.now(UTC))
+    if at is not None:
+        manifests = report_at(checked, channels.chain, trust=setup.trust, at=at, signed_at=claims.signed_at)
     watermark = _find_watermark(path, setup, intact=is_intact(manifests))
     labels = _labels(path if content is None else content)
     return Layers(
@@ -155,9 +174,10 @@ def _ids(claims: Claims, watermark: Watermark, labels: Labels) -> Iterator[str]:
             yield value
 
 
-def _channels(path: Path, content: bytes | None) -> Channels:
-    if content is not None:
-        return find_channels(content)
+def _channels(path: Path, beside: bytes | None) -> Channels:
+    """Channels of the store beside a file, or in a file that is too large to hold."""
+    if beside is not None:
+        return find_channels(beside)
     with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as mapped:
         return find_channels(mapped)
 
@@ -182,29 +202,46 @@ def _key(path: Path) -> WatermarkKey:
 def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
     if setup.search == "off":
         return Watermark(WatermarkState.OFF, "The watermark was not looked for.")
-    if setup.key_file is None:
-        return Watermark(
-            WatermarkState.NO_KEY,
-            "This machine holds no watermark key; a watermark can be read only with the key it was made with.",
-        )
+    no_key = Watermark(
+        WatermarkState.NO_KEY,
+        "This machine holds no watermark key; a watermark can be read only with the key it was made with.",
+    )
+    if setup.key_file is None and setup.search != "full":
+        return no_key
     from audit.collection import load_pixels  # pixels are decoded only when a watermark is looked for
 
-    key = _key(setup.key_file)
+    key = None if setup.key_file is None else _key(setup.key_file)
     try:
         pixels = load_pixels(path)
     except CannotCheckError as error:
-        return Watermark(WatermarkState.UNDECODABLE, str(error))
-    modes: tuple[Literal["quick", "full"], ...] = ("quick",)
+        return no_key if key is None else Watermark(WatermarkState.UNDECODABLE, str(error))
     if setup.search == "full":
-        modes = ("full",)
-    elif setup.search == "auto" and not intact:
-        modes = ("quick", "full")
-    for mode in modes:
-        found = min(
-            (scheme.detect(pixels, key=key, search=mode) for scheme in SCHEMES.values()), key=_p_value
+        from audit.provenance.techniques import ask_others
+
+        others = ask_others(pixels, key)
+        if key is None:
+            return dataclasses.replace(no_key, public=others.public)
+        ours = _ask_ours(pixels, key, "full")
+        asked = (ours, *others.detections)
+        found = (
+            ours if ours.found else min((mark for mark in asked if mark.found), key=_p_value, default=ours)
         )
-        if found.found:
-            break
+        searched = tuple((mark.scheme, mark.log10_p) for mark in asked)
+        return dataclasses.replace(
+            _describe(found, "full"), searched=searched, others=others.said, public=others.public
+        )
+    assert key is not None, "returned above"
+    found = _ask_ours(pixels, key, "quick")
+    if found.found or intact or setup.search == "quick":
+        return _describe(found, "quick")
+    return _describe(_ask_ours(pixels, key, "full"), "full")
+
+
+def _ask_ours(pixels: Pixels, key: WatermarkKey, search: Literal["quick", "full"]) -> Detection:
+    return min((scheme.detect(pixels, key=key, search=search) for scheme in SCHEMES.values()), key=_p_value)
+
+
+def _describe(found: Detection, search: Literal["quick", "full"]) -> Watermark:
     return Watermark(
         WatermarkState.FOUND if found.found else WatermarkState.ABSENT,
         found.reason,
@@ -212,7 +249,7 @@ def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
         log10_p=found.log10_p,
         scheme=found.scheme,
         key_id=found.key_id,
-        search=mode,
+        search=search,
         geometry=found.geometry,
     )
 

@@ -37,6 +37,9 @@ class Watermark:
         key_id: name of the key looked with.
         search: "quick" or "full"; "" when nothing was searched.
         geometry: what happened to the picture since it was marked; None when not found.
+        searched: (scheme, log10 of the bound) of every scheme asked, found or not; empty unless several were.
+        others: one sentence on each other technique under our key, when they were asked.
+        public: marks of others that anybody can read and write, when they were looked for.
     """
 
     state: WatermarkState
@@ -47,6 +50,9 @@ class Watermark:
     key_id: str = ""
     search: str = ""
     geometry: Geometry | None = None
+    searched: tuple[tuple[str, float], ...] = ()
+    others: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
 
 
 class LedgerState(StrEnum):

@@ -17,15 +17,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import c2pa
 
+from audit.provenance.bounds import costly_store
 from audit.provenance.codes import Code, Codes, parse_codes
 from audit.provenance.trust import DEVELOPMENT_LIST, SIGNER_LIST, TIME_LIST, TrustLists
 
+if TYPE_CHECKING:
+    from audit.provenance.known_signers import KnownSigner
+
 JsonObject = Mapping[str, Any]
 
+MAX_KNOWN = 16  # signers judged before whom the engine is told: its settings are built once for each
 _SNIFFED = 4_096  # bytes at the start of a file in which an SVG names itself
 
 
@@ -85,17 +90,21 @@ class Manifests:
         return found if isinstance(found, Mapping) else {}
 
 
-def build_context(trust: TrustLists) -> c2pa.Context:
+def build_context(trust: TrustLists, *, leaf: str = "") -> c2pa.Context:
     """An engine context with every setting that matters stated; one for each set of lists and process.
+
+    Args:
+        trust: anchors by purpose.
+        leaf: certificate (PEM) of a signer whom the lists are known to vouch for; empty for none.
 
     A forked child must not use the native handles of its parent: the engine refuses them, which would look like a
     damaged manifest.
     """
-    return _context(trust, os.getpid())
+    return _context(trust, leaf, os.getpid())
 
 
-@functools.lru_cache(maxsize=8)
-def _context(trust: TrustLists, process: int) -> c2pa.Context:  # noqa: ARG001 - part of the key
+@functools.lru_cache(maxsize=8 + MAX_KNOWN)
+def _context(trust: TrustLists, leaf: str, process: int) -> c2pa.Context:  # noqa: ARG001 - part of the key
     lists = (
         (SIGNER_LIST, "manifest", trust.signers),
         (TIME_LIST, "tsa", trust.time_stamps),
@@ -106,6 +115,8 @@ def _context(trust: TrustLists, process: int) -> c2pa.Context:  # noqa: ARG001 -
         for name, kind, pem in lists
         if pem
     ]
+    if leaf:
+        anchors.append({"trust_anchors": "", "allowed_list": leaf, "trust_kind": "manifest"})
     return c2pa.Context.from_dict(
         {
             "verify": {"verify_trust": True, "ocsp_fetch": False, "remote_manifest_fetch": False},
@@ -120,6 +131,7 @@ def read_manifests(
     *,
     content: bytes | None = None,
     sidecar: bytes | None = None,
+    known: KnownSigner | None = None,
     with_crjson: bool = True,
 ) -> Manifests:
     """Read and validate the manifest store of a media file; its kind is found from its bytes, not from its name.
@@ -129,13 +141,17 @@ def read_manifests(
         trust: anchors by purpose.
         content: of the file at a path, when it was read already.
         sidecar: a manifest store kept beside the file, instead of an embedded one.
+        known: the file's signer, when the lists were seen to vouch for it a moment ago.
         with_crjson: always return crJSON (needed for the rubric); else only where there are dates to explain.
     """
+    context = build_context(trust, leaf=known.leaf if known else "")
     try:
         held = source if content is None else content
-        with _open(held) as stream, _reader(source, stream, trust, sidecar=sidecar) as reader:
+        if problem := costly_store(held) or costly_store(sidecar):
+            return Manifests(ManifestState.UNREADABLE, problem)
+        with _open(held) as stream, _reader(source, stream, sidecar, context) as reader:
             document = json.loads(reader.json())
-            report = _report(document, str(reader.get_validation_state()))
+            report = _report(document, str(reader.get_validation_state()), known)
             if report.is_present and (with_crjson or _has_dates(report.codes)):
                 report = dataclasses.replace(report, crjson=json.loads(reader.crjson()))
             return report
@@ -150,17 +166,18 @@ def read_manifests(
 
 
 def _reader(
-    source: Path | bytes, stream: IO[bytes], trust: TrustLists, *, sidecar: bytes | None
+    source: Path | bytes, stream: IO[bytes], sidecar: bytes | None, context: c2pa.Context
 ) -> c2pa.Reader:
     """A reader for the kind of file that the bytes are; where the engine does not see it, for what the name says."""
-    context = build_context(trust)
     try:
         return c2pa.Reader(None, stream, sidecar, context)
     except c2pa.C2paError.NotSupported:
         stream.seek(0)
         suffix = source.suffix.lower().removeprefix(".") if isinstance(source, Path) else ""
         hint = "svg" if b"<svg" in stream.read(_SNIFFED) else suffix
-        if hint not in c2pa.Reader.get_supported_mime_types() or hint == "c2pa":
+        if sidecar is not None and hint not in c2pa.Reader.get_supported_mime_types():
+            hint = "application/octet-stream"  # a store beside its file can bind bytes of any kind
+        elif hint not in c2pa.Reader.get_supported_mime_types() or hint == "c2pa":
             raise
         stream.seek(0)
         return c2pa.Reader(hint, stream, sidecar, context)
@@ -250,13 +267,14 @@ def _has_dates(codes: Codes) -> bool:
     )
 
 
-def _report(document: JsonObject, state: str) -> Manifests:
+def _report(document: JsonObject, state: str, known: KnownSigner | None) -> Manifests:
     try:
         results = document["validation_results"]
         deltas = tuple(
             parse_codes(entry["validationDeltas"]) for entry in results.get("ingredientDeltas") or ()
         )
         codes = parse_codes(results["activeManifest"])
+        codes = known.restore(codes) if known else codes
         return Manifests(
             ManifestState(state.lower()),
             active=document["active_manifest"],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audit.provenance.channels import find_channels
 from audit.provenance.claims import Claims, extract_claims
 from audit.provenance.codes import Part
 from audit.provenance.read import Manifests, ManifestState, read_manifests
@@ -29,6 +30,7 @@ from audit.provenance.recovery_comparison import (
     decode_preview,
 )
 from audit.provenance.recovery_sources import NEAR_BITS, Candidate, Source
+from audit.provenance.signer import amend, amend_ingredients
 from audit.provenance.trust import TrustLists
 from generator.errors import CannotCheckError, InputError
 from generator.marking import fingerprint
@@ -171,6 +173,9 @@ class _Attempt:
         report = read_manifests(self.path, self.trust, sidecar=candidate.manifest)
         if report.state in {ManifestState.UNSUPPORTED, ManifestState.UNREADABLE}:
             report = read_manifests(CARRIER, self.trust, sidecar=candidate.manifest)
+        channels = find_channels(candidate.manifest)
+        report = amend(report, channels.chain, channels.ocsp, purposes=self.trust.purposes)
+        report = amend_ingredients(report, channels.ingredients, purposes=self.trust.purposes)
         claims = extract_claims(report, asset_label=ASSET_LABEL)
         comparison = self._compare(candidate.preview, by_mark=found_by == "watermark")
         state, reason = self._conclude(

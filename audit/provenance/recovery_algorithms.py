@@ -1,7 +1,8 @@
 """C2PA's list of soft binding algorithms: which names are listed, so that nothing else is claimed to be.
 
-The list is not part of this project. The user imports the official file; without it, whether a name is listed is
-unknown, and that is what is said. Our own watermark's name is a private one: no entry of ours is on the list.
+The list is not part of this project. The user imports the official file (`assay trust import`); without it, whether
+a name is listed is unknown, and that is what is said. Our own watermark's name is a private one: no entry of ours is
+on the list.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from generator.errors import CannotCheckError, InputError
-from generator.marking.files import write_atomic
 
 FILE = "softbinding-algorithm-list.json"
-"""Where the imported list lies, below the folder of the user's trust lists."""
+"""Name under which C2PA publishes the list."""
 
 _MAX_BYTES = 20_000_000
 _NAME = re.compile(
@@ -96,40 +96,18 @@ def parse_algorithms(content: bytes, *, where: str) -> AlgorithmList:
     return AlgorithmList(found, hashlib.sha256(content).hexdigest(), max(dates))
 
 
-def import_algorithms(file: Path, folder: Path) -> AlgorithmList:
-    """Check a list and keep it in the folder of the trust lists.
+def read_bounded(file: Path) -> bytes:
+    """A list's content.
 
     Raises:
-        InputError: not such a list, or too large.
-        CannotCheckError: it cannot be read or kept.
-    """
-    content = _read(file)
-    parsed = parse_algorithms(content, where=str(file))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / FILE, content)
-    except OSError as error:
-        raise CannotCheckError(f"{folder / FILE}: cannot be written ({error.strerror})") from error
-    return parsed
-
-
-def load_algorithms(folder: Path) -> AlgorithmList:
-    """The list imported before; an empty one when there is none.
-
-    Raises:
-        InputError: the kept file is damaged.
+        InputError: too large for one.
         CannotCheckError: it cannot be read.
     """
-    path = folder / FILE
-    return parse_algorithms(_read(path), where=str(path)) if path.is_file() else AlgorithmList()
-
-
-def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: larger than {_MAX_BYTES:,} bytes; this is no list of algorithms")
-        return path.read_bytes()
+        if file.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{file}: larger than {_MAX_BYTES:,} bytes; this is no list of algorithms")
+        return file.read_bytes()
     except OSError as error:
         raise CannotCheckError(
-            f"{path}: cannot be read ({error.strerror}); check path and permissions"
+            f"{file}: cannot be read ({error.strerror}); check path and permissions"
         ) from error

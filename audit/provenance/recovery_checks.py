@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from audit.evidence import JSON, Check, Status
 from audit.provenance import checks_credentials as credentials
+from audit.provenance.channels import find_channels
 from audit.provenance.layers import Layers
 from audit.provenance.recovery import Recovery, RecoveryState
 from audit.provenance.text import clean_text
@@ -59,7 +60,12 @@ def check_recovery(recovery: Recovery, layers: Layers) -> tuple[Check, ...]:
     )
     if recovery.state not in _FOUND or recovery.report is None:
         return (first,)
-    found = dataclasses.replace(layers, manifests=recovery.report, claims=recovery.claims)
+    found = dataclasses.replace(
+        layers,
+        manifests=recovery.report,
+        claims=recovery.claims,
+        channels=find_channels(recovery.manifest),
+    )
     parts: dict[str, Callable[[Layers], Check]] = {
         "signature": credentials.check_signature,
         "trust": credentials.check_trust,

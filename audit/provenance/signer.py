@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.provenance.channels import Carried
 from audit.provenance.codes import Code, Codes
 from audit.provenance.read import Manifests, ManifestState
 
@@ -89,21 +90,64 @@ def amend(
         responses: OCSP responses (DER) that the signature carries.
         purposes: object identifiers, one of which the leaf must state.
     """
-    facts = signer_facts(chain[0], purposes) if chain else None
-    if facts is None or not report.is_present:
+    if not chain or not report.is_present:
         return report
-    found = []
-    if facts.problem and not report.codes.has("signingCredential.invalid"):
-        found.append(Code("signingCredential.invalid", explanation=facts.problem))
-    if responses and not report.codes.has("signingCredential.ocsp.revoked"):
-        when = revoked_since(load_certificates(chain[:2]), responses)
-        if when is not None:
-            said = f"revoked on {when:%Y-%m-%d}"
-            found.append(Code("signingCredential.ocsp.revoked", explanation=said))
+    found = [
+        code for code in _problems(chain, responses, purposes=purposes) if not report.codes.has(code.code)
+    ]
     if not found:
         return report
     codes = Codes(report.codes.success, report.codes.informational, (*report.codes.failure, *found))
     return dataclasses.replace(report, state=ManifestState.INVALID, codes=codes)
+
+
+def amend_ingredients(
+    report: Manifests, carried: Sequence[Carried], *, purposes: tuple[str, ...]
+) -> Manifests:
+    """The report with the failures of the ingredients' signers that the engine leaves out, as one more delta.
+
+    Args:
+        report: of the engine.
+        carried: what the signatures of the ingredients' manifests bring.
+        purposes: object identifiers, one of which every leaf must state.
+    """
+    named = _ingredient_labels(report) if carried else frozenset()
+    found: list[Code] = []
+    for one in carried:
+        if one.label in named:
+            url = f"self#jumbf=/c2pa/{one.label}/c2pa.signature"
+            codes = _problems(one.chain, one.ocsp, purposes=purposes) if one.chain else [_UNREAD]
+            found += [dataclasses.replace(code, url=url) for code in codes]
+    return (
+        dataclasses.replace(report, deltas=(*report.deltas, Codes(failure=tuple(found)))) if found else report
+    )
+
+
+_UNREAD = Code("signingCredential.untrusted", explanation="the certificate could not be read from the store")
+
+
+def _ingredient_labels(report: Manifests) -> frozenset[str]:
+    """Labels of the manifests that some ingredient names as its own."""
+    entries = (
+        entry
+        for manifest in report.manifests.values()
+        if isinstance(manifest, Mapping) and isinstance(manifest.get("ingredients"), list)
+        for entry in manifest["ingredients"]
+        if isinstance(entry, Mapping)
+    )
+    return frozenset(str(entry["active_manifest"]) for entry in entries if "active_manifest" in entry)
+
+
+def _problems(chain: Sequence[bytes], responses: Sequence[bytes], *, purposes: tuple[str, ...]) -> list[Code]:
+    """Failure codes of a signer: a certificate that may not sign claims, and a revocation that came with it."""
+    facts = signer_facts(chain[0], purposes)
+    found = []
+    if facts is not None and facts.problem:
+        found.append(Code("signingCredential.invalid", explanation=facts.problem))
+    when = revoked_since(load_certificates(chain[:2]), responses) if responses else None
+    if when is not None:
+        found.append(Code("signingCredential.ocsp.revoked", explanation=f"revoked on {when:%Y-%m-%d}"))
+    return found
 
 
 def revoked_since(chain: Sequence[x509.Certificate], responses: Sequence[bytes]) -> datetime | None:

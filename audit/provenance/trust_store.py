@@ -1,7 +1,8 @@
 """Trust lists that this user keeps: imported once, used by every run that names no other list.
 
-A folder `trust` in the user's configuration holds one PEM file a list, and `trust.json`, which says of each where it
-came from, when, with which digest, and whether it is for signers or for time stamps. A list that was changed behind
+A folder `trust` in the user's configuration holds one file a list, and `trust.json`, which says of each where it came
+from, when, with which digest, and what it is for: signers and time stamps (PEM), or the names of soft binding
+algorithms (JSON, as C2PA publishes it). A list that was changed behind
 `trust.json` is refused, and so is a key that this version does not know: a misspelt setting must not be a silent one.
 """
 
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from audit.provenance.recovery_algorithms import AlgorithmList, parse_algorithms, read_bounded
 from audit.provenance.trust import (
     SIGNING_PURPOSES,
     TrustLists,
@@ -29,8 +31,8 @@ from generator.marking.files import write_atomic
 
 FOLDER = "trust"
 FILE = "trust.json"
-SIGNERS, TIME_STAMPS = "signers", "time-stamps"
-KINDS = (SIGNERS, TIME_STAMPS)
+SIGNERS, TIME_STAMPS, ALGORITHMS = "signers", "time-stamps", "algorithms"
+KINDS = (SIGNERS, TIME_STAMPS, ALGORITHMS)
 STALE = timedelta(days=90)  # the official lists change every few weeks
 _SCHEMA = 1
 _KEYS = frozenset({"schema_version", "lists", "purposes"})
@@ -42,12 +44,12 @@ class StoredList:
     """One imported list.
 
     Attributes:
-        name: unique; also the name of its PEM file.
-        kind: "signers" or "time-stamps".
-        sha256: of the PEM file, hex.
+        name: unique; also the name of its file.
+        kind: one of `KINDS`.
+        sha256: of the kept file, hex.
         source: file or address that it came from.
         imported: date and time, ISO 8601, UTC.
-        certificates: number of anchors.
+        certificates: number of anchors; of a list of algorithms, of its entries.
     """
 
     name: str
@@ -56,6 +58,11 @@ class StoredList:
     source: str
     imported: str
     certificates: int
+
+    @property
+    def file(self) -> str:
+        """Name of the kept file."""
+        return f"{self.name}.{'json' if self.kind == ALGORITHMS else 'pem'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +157,19 @@ def load_stored(store: Store, *, development: str = "", now: datetime | None = N
     own = split_pem(development)
     if not store.lists:
         return TrustLists(development=own, purposes=store.purposes)
-    anchors: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    anchors: dict[str, list[str]] = {SIGNERS: [], TIME_STAMPS: []}
     warnings = []
     for entry in store.lists:
-        path = store.folder / f"{entry.name}.pem"
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CannotCheckError(
-                f"{path}: the trust list cannot be read ({error.strerror}); import it again"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise CannotCheckError(f"{path}: changed since it was imported; import it again or remove it")
-        anchors[entry.kind].extend(split_pem(content.decode("latin-1")))
-        age = (now or datetime.now(UTC)) - _moment(entry.imported, path)
+        content = _kept(store, entry)
+        if entry.kind != ALGORITHMS:
+            anchors[entry.kind].extend(split_pem(content.decode("latin-1")))
+        age = (now or datetime.now(UTC)) - _moment(entry.imported, store.folder)
         if age > STALE:
             warnings.append(
-                f"trust list {entry.name} was imported {age.days} days ago; import it again to know new signers"
+                f"list {entry.name} was imported {age.days} days ago; import it again to know new {entry.kind}"
             )
+    if not any(anchors.values()):
+        return TrustLists(development=own, purposes=store.purposes, warnings=tuple(warnings))
     return build_lists(
         anchors[SIGNERS],
         anchors[TIME_STAMPS],
@@ -178,49 +180,85 @@ def load_stored(store: Store, *, development: str = "", now: datetime | None = N
     )
 
 
-def _moment(text: str, path: Path) -> datetime:
+def load_algorithms(store: Store) -> AlgorithmList:
+    """The list of algorithms that was imported last; an empty one when there is none.
+
+    Raises:
+        CannotCheckError: the list is missing or was changed after its import.
+    """
+    found = [entry for entry in store.lists if entry.kind == ALGORITHMS]
+    if not found:
+        return AlgorithmList()
+    return parse_algorithms(_kept(store, found[-1]), where=str(store.folder / found[-1].file))
+
+
+def _kept(store: Store, entry: StoredList) -> bytes:
+    """A list's content, which is what was imported."""
+    path = store.folder / entry.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CannotCheckError(
+            f"{path}: the list cannot be read ({error.strerror}); import it again"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise CannotCheckError(f"{path}: changed since it was imported; import it again or remove it")
+    return content
+
+
+def _moment(text: str, folder: Path) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{path.parent / FILE}: {text!r} is no date; import the list again") from error
+        raise InputError(f"{folder / FILE}: {text!r} is no date; import the list again") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def import_list(
     store: Store, file: Path, *, kind: str, name: str, source: str = "", now: datetime | None = None
 ) -> Store:
-    """Keep a copy of a PEM list; a list of the same name is replaced.
+    """Keep a copy of a list; a list of the same name is replaced.
 
     Args:
         store: of this user; its folder is made when it is not there.
-        file: PEM certificates.
-        kind: "signers" or "time-stamps".
+        file: PEM certificates, or C2PA's list of soft binding algorithms.
+        kind: one of `KINDS`.
         name: under which it is kept.
         source: where it came from, when that is not the file.
         now: time of the import; default the clock.
 
     Raises:
-        InputError: no certificate, a damaged one, or one of another purpose than the list's.
+        InputError: no certificate, a damaged one, or one of another purpose than the list's; or no such list.
         CannotCheckError: the file cannot be read or the configuration cannot be written.
     """
-    blocks = read_certificates(file)
-    if not blocks:
-        raise InputError(f"{file}: no certificate found; expected PEM (BEGIN CERTIFICATE)")
-    _check_kind(blocks, kind=kind, file=file)
-    content = "".join(dict.fromkeys(blocks)).encode("ascii")
+    if kind == ALGORITHMS:
+        content = read_bounded(file)
+        count = len(parse_algorithms(content, where=str(file)).algorithms)
+    else:
+        blocks = _anchors(file, kind=kind)
+        content, count = "".join(blocks).encode("ascii"), len(blocks)
     entry = StoredList(
         name=_check_name(name),
         kind=kind,
         sha256=hashlib.sha256(content).hexdigest(),
         source=source or str(file.resolve()),
         imported=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
-        certificates=len(set(blocks)),
+        certificates=count,
     )
     others = tuple(other for other in store.lists if other.name != name)
     changed = Store(store.folder, (*others, entry), store.purposes)
-    _write(store.folder / f"{name}.pem", content)
+    _write(store.folder / entry.file, content)
     save_store(changed)
     return changed
+
+
+def _anchors(file: Path, *, kind: str) -> list[str]:
+    """The distinct certificates of a PEM file, each of which may be an anchor of its kind."""
+    blocks = list(dict.fromkeys(read_certificates(file)))
+    if not blocks:
+        raise InputError(f"{file}: no certificate found; expected PEM (BEGIN CERTIFICATE)")
+    _check_kind(blocks, kind=kind, file=file)
+    return blocks
 
 
 def _check_kind(blocks: Sequence[str], *, kind: str, file: Path) -> None:
@@ -254,7 +292,9 @@ def remove_list(store: Store, name: str) -> Store:
         raise InputError(f"no trust list {name!r}; imported are: {known}")
     changed = Store(store.folder, tuple(e for e in store.lists if e.name != name), store.purposes)
     save_store(changed)
-    (store.folder / f"{name}.pem").unlink(missing_ok=True)
+    for entry in store.lists:
+        if entry.name == name:
+            (store.folder / entry.file).unlink(missing_ok=True)
     return changed
 
 

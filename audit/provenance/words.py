@@ -72,6 +72,11 @@ VERDICTS: tuple[Row, ...] = (
     ),
     _row(
         "marks disagree",
+        "The watermark was given to another picture; it was copied onto this one.",
+        "watermark.content = mismatch",
+    ),
+    _row(
+        "marks disagree",
         "The ledger knows this identifier with other Content Credentials.",
         "ledger.entry = other-manifest",
     ),
@@ -131,6 +136,12 @@ VERDICTS: tuple[Row, ...] = (
         "The file is as signed, but nobody on the trust list vouches for the signer.",
         *_INTACT,
         "c2pa.trust = untrusted",
+    ),
+    _row(
+        "intact, signer not checked",
+        "The file is as signed, but the signer's certificate could not be read, so whether it may sign is unknown.",
+        *_INTACT,
+        "c2pa.trust = unread",
     ),
     _row(
         "intact, no trust list given",

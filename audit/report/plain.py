@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from audit.evidence import Check, Evidence, Status
 
 MAX_NAMED = 5  # prompts named in a sentence
-_WHOLE = ("overall", "spread", "prompt_groups", "amplification", "undetermined", "transport")
+_WHOLE = ("overall", "spread", "prompt_groups", "amplification", "undetermined", "transport", "sequential")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_ESCAPES = {"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"}
 _LEVELS = {"fail": "error", "error": "error", "inconclusive": "note"}
 
 
@@ -62,8 +63,13 @@ def _results(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "ruleId": rule_id(str(record["verdict"])),
             "level": level,
-            "message": {"text": f"{record['verdict']}\n{reasons}"},
+            "message": {"text": f"{record['verdict']}\n{_plain(reasons)}"},
             "locations": [location],
             "properties": {"status": record["status"]},
         }
     ]
+
+
+def _plain(text: str) -> str:
+    """Text without links and placeholders, both of which a SARIF message can hold (3.11.5 and 3.11.6)."""
+    return "".join(_ESCAPES.get(character, character) for character in text)

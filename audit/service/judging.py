@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.collection import load_pixels
-from audit.evidence import Check
+from audit.provenance.checks_content import check_content
 from audit.provenance.gather import Setup, examine
 from audit.provenance.layers import Layers
 from audit.provenance.recovery import Recovery, RecoveryState, recover
@@ -51,10 +51,10 @@ def judge_upload(upload: Upload, settings: Settings, *, with_recovery: bool) -> 
     picture = b""
     with held_file(upload.data) as path:
         layers = dataclasses.replace(examine(path, settings.setup), subject=name)
-        further: tuple[Check, ...] = ()
+        further = check_content(layers, path)
         if with_recovery and not layers.is_intact and settings.setup.ledger is not None:
             recovery = _recover(path, settings.setup, layers)
-            further, picture = check_recovery(recovery, layers), _side_by_side(path, recovery)
+            further, picture = (*further, *check_recovery(recovery, layers)), _side_by_side(path, recovery)
     report = Report(
         evidence=judge(layers, further=further),
         name=name,

@@ -37,7 +37,7 @@ SPECIFICATION = "2.4.0"
 _MAX_RESULTS = 10
 _MAX_VALUE = 2_048  # characters of a value in an address
 _MAX_ID = 300
-_ASSET_ID = re.compile(r"[0-9a-f]{16}")
+_ASSET_ID = re.compile(r"(?:[0-9a-f]{16}){1,2}")
 _UNLISTED = "A private name of this deployment; it is not on C2PA's list."
 
 
@@ -170,7 +170,7 @@ def _look_up(service: Service, algorithm: str, value: bytes) -> list[dict[str, A
     text = value.decode("ascii", "replace")
     if not _ASSET_ID.fullmatch(text):
         raise Refusal(
-            400, "value-malformed", "Expected 16 lower-case hexadecimal digits, in ASCII, as base64."
+            400, "value-malformed", "Expected 16 or 32 lower-case hexadecimal digits, in ASCII, as base64."
         )
     return [{"manifestId": candidate.manifest_id} for candidate in LedgerSource(location).by_watermark(text)]
 

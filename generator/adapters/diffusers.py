@@ -4,8 +4,9 @@
 
 The initial latents come from the project's one source of randomness, so image i can be made again alone, up to the
 round-off of a batch, and the sign of every latent is a keyed bit (Gaussian Shading, arXiv:2404.04956): the mark is in
-the noise before the model has its say. Where a sampler draws more noise on its way, that comes from a generator
-seeded for each image. The mark in the pixels and the signature are added by `publish`, as for any other image.
+the noise before the model has its say. It is read back by leading the pipeline from the picture to its noise
+(`diffusers_backwards`). Where a sampler draws more noise on its way, that comes from a generator seeded for each
+image. The mark in the pixels and the signature are added by `publish`, as for any other image.
 
 Weights are safetensors only, never pickles; nothing is downloaded unless `online`. The only module with diffusers.
 """
@@ -21,19 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from generator.adapters.diffusers_backwards import Backwards, encode_picture, first_order, plain_guidance
 from generator.adapters.options import parse_options, parse_size
 from generator.errors import CannotCheckError, InputError
-from generator.interface import GeneratedImage, Refused, Request
+from generator.interface import GeneratedImage, Prompt, Refused, Request
 from generator.noise import PUBLIC_KEY, uniforms
+from generator.sampling_mark import MarkReading, detect_signs
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _OFFLOADS = ("none", "model", "sequential")
 _LATER_NOISE = b"assay/later-noise"
+_NOBODY = Request(Prompt("nobody", ""), 0, 0)  # asked only to see how the pipeline works
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +162,77 @@ class DiffusersGenerator:
                 pixels = np.asarray(picture.convert("RGB"))
                 yield GeneratedImage(pixels, request, self._name, self._version, self._digest)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of its pictures, px.
+
+        Raises:
+            InputError: the pipeline packs its latents, which then do not say it, and no size was given.
+        """
+        if self._options.size:
+            width, height = parse_size(self._options.size, where=self._where)
+            return height, width
+        if len(self._latent_shape()) != 3:
+            raise InputError(f"{self._where}: say the size of its pictures with --option size=WIDTHxHEIGHT")
+        height, width = (side * self._pipeline.vae_scale_factor for side in self._latent_shape()[1:])
+        return height, width
+
+    def read_mark(
+        self,
+        pixels: NDArray[np.uint8],
+        seeds: Sequence[int] | NDArray[np.uint64],
+        *,
+        keys: Sequence[bytes] = (PUBLIC_KEY,),
+        seen: NDArray[np.float32] | None = None,
+    ) -> MarkReading:
+        """Which of the issued seeds made a picture with this pipeline, by the signs of the noise it came from.
+
+        Args:
+            pixels: uint8 (H, W, 3), upright, whole and of the size that was generated.
+            seeds: that were issued, at least one.
+            keys: of the noise.
+            seen: share of each pixel that the picture shows, (H, W) in 0..1; None: all of it.
+
+        Raises:
+            InputError: no seed or key.
+            CannotCheckError: this pipeline cannot be run backwards.
+        """
+        start = self.invert(pixels)
+        if seen is None or start.ndim != 3:  # packed latents have lost their places
+            return detect_signs(start, seeds, keys=keys)
+        shares = cv2.resize(seen, start.shape[:0:-1], interpolation=cv2.INTER_AREA)
+        return detect_signs(start, seeds, keys=keys, seen=np.broadcast_to(shares, start.shape))
+
+    def invert(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Estimate the noise that a picture was drawn from, without its prompt and so without guidance.
+
+        Args:
+            pixels: uint8 (H, W, 3), of the size that was generated.
+
+        Returns:
+            float32, of the shape of one image's latents.
+
+        Raises:
+            CannotCheckError: this pipeline cannot be run backwards.
+        """
+        given = self._arguments_of([_NOBODY]) | {"output_type": "latent"} | plain_guidance(self._pipeline)
+        latents = encode_picture(self._pipeline, pixels, shape=self._latent_shape(), where=self._where)
+        kept = self._pipeline.scheduler
+        self._pipeline.scheduler = Backwards(first_order(_diffusers(self._where), kept, where=self._where))
+        try:
+            start = self._pipeline(**given, latents=latents.to(self._pipeline.dtype)).images
+        finally:
+            self._pipeline.scheduler = kept
+        found: NDArray[np.float32] = start[0].float().cpu().numpy()
+        return found
+
+    def _latent_shape(self) -> tuple[int, ...]:
+        self._shape = self._shape or self._measure_shape(_NOBODY)
+        return self._shape
+
     def _run(self, chunk: Sequence[Request]) -> Any:  # noqa: ANN401 - each pipeline has its own output
-        if not self._shape:
-            self._shape = self._measure_shape(chunk[0])
-        latents = np.stack([normals(request.seed, key=self._key, shape=self._shape) for request in chunk])
+        shape = self._latent_shape()
+        latents = np.stack([normals(request.seed, key=self._key, shape=shape) for request in chunk])
         dtype = self._pipeline.dtype
         return self._pipeline(
             **self._arguments_of(chunk),

@@ -7,12 +7,13 @@
 Both losses compare pictures of the same prompt, a pair at a time, which keeps the painter from serving a few modes
 only; flatness asks the critic to say the same a small step away from real and drawn pictures. The real picture of
 another prompt counts as wrong, so the critic must read. The patches of both are the 64 positions of the tokenizer's
-grid. Before it is judged the painter learns to draw something like the average picture of a prompt, and a part of
-that loss stays, so that it does not forget what words mean.
+grid. Before it is judged the painter learns that one of several pictures it draws of a prompt should be close to the
+real one: near any of them, not near their average, so that the noise has to say which. A part of that loss stays, so
+that it does not forget what words mean.
 
 Sources: transformers as rivals, TransGAN arXiv:2102.07074, ViTGAN arXiv:2107.04589; paired loss with both penalties,
-R3GAN, arXiv:2501.05441; penalty by a finite step arXiv:2501.08316; wrong prompts arXiv:1605.05396; a distance
-beside the critic arXiv:1611.07004.
+R3GAN, arXiv:2501.05441; penalty by a finite step arXiv:2501.08316; wrong prompts arXiv:1605.05396; the nearest of
+several draws, IMLE, arXiv:1809.09087.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from torch.nn import functional
 
 from generator.families.guidance import encode_prompts, guide
 from generator.families.interface import Control
-from generator.families.token_model import CAPTION_DROPOUT, WORD_DROPOUT
+from generator.families.token_model import CAPTION_DROPOUT
 from generator.noise import PUBLIC_KEY, uniforms
-from generator.text import TextEncoder, Vocabulary, drop_words
+from generator.text import PromptReader, TextEncoder, drop_captions
 from generator.tokenizer import GRID, LEVELS, TOKENS, Quantiser
 from generator.transformer import GridPositions, Transformer
 from generator.vit import PatchEmbedding, ViT
@@ -38,14 +39,15 @@ from generator.vit import PatchEmbedding, ViT
 NOISE = 8  # numbers per position, and for the whole picture
 STEP = 0.1  # of the flatness penalty, in units of the scaled levels, which are 0.29 and 0.5 apart
 FLATNESS = 10.0  # weight of that penalty
-CLOSENESS = 2.0  # weight of the distance from the real picture, while the painter is judged
+DRAWS = 6  # pictures of a prompt, of which the nearest to the real one counts
+CLOSENESS = 2.0  # weight of its distance, while the painter is judged
 
 
 class Adversarial(nn.Module):
     """The painter.
 
     Args:
-        vocabulary: words of the prompts.
+        reader: of the prompts.
         width: C.
         depth: blocks.
         heads: of every attention.
@@ -53,13 +55,13 @@ class Adversarial(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, width: int = 192, depth: int = 4, heads: int = 4, text_depth: int = 2
+        self, reader: PromptReader, *, width: int = 192, depth: int = 4, heads: int = 4, text_depth: int = 1
     ) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.reader = reader
         self.config = {"width": width, "depth": depth, "heads": heads, "text_depth": text_depth}
         self.quantiser = Quantiser()
-        self.text = TextEncoder(len(vocabulary), width, heads=heads, depth=text_depth)
+        self.text = TextEncoder(reader, width, heads=heads, depth=text_depth)
         self.enter = nn.Linear(NOISE, width)
         self.style = nn.Sequential(nn.Linear(NOISE, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(width, width)
@@ -68,42 +70,40 @@ class Adversarial(nn.Module):
         self.head = nn.Linear(width, len(LEVELS))
         nn.init.normal_(self.enter.weight, std=0.05)  # noise no louder than positions and prompt
 
-    def forward(self, noise: Tensor, ids: Tensor) -> Tensor:
-        """Gaussian noise (B, 65, 8), the last row for the whole picture, and ids (B, 24) -> latents (B, 64, 4)."""
-        text = self.text(ids)
+    def forward(self, noise: Tensor, text: Tensor) -> Tensor:
+        """Noise (B, 65, 8), the last row for the whole picture, and prompts (B, S, C) -> latents (B, 64, 4)."""
         x = self.enter(noise[:, :TOKENS]) + self.positions()
         condition = self.style(noise[:, TOKENS]) + self.summary(text.mean(1))
         return self.head(self.transformer(x, other=text, condition=condition)).float()  # type: ignore[no-any-return]
 
-    def paint(self, tokens: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw for a batch of training.
+    def paint(self, text: Tensor) -> Tensor:
+        """Draw one picture per encoded prompt (B, S, C): scaled levels (B, 64, 4).
 
-        Args:
-            tokens: int64 (B, 64), of the real pictures.
-            ids: int64 (B, 24), of their prompts.
-
-        Returns:
-            Scaled levels (B, 64, 4) three times: real, drawn, and drawn before the rounding; the gradient of the
-            drawn ones passes straight through the rounding.
+        Their gradient passes straight through the rounding.
         """
-        real = self.quantiser.scale(self.quantiser.to_units(tokens))
-        noise = torch.randn(len(tokens), TOKENS + 1, NOISE, device=tokens.device)
-        soft = self.quantiser.bound(self(noise, ids))
-        rounded = soft + (soft.round() - soft).detach()
-        return real, self.quantiser.scale(rounded), self.quantiser.scale(soft)
+        soft = self.quantiser.bound(self(_random_noise(text), text))
+        return self.quantiser.scale(soft + (soft.round() - soft).detach())
+
+    def distance(self, real: Tensor, text: Tensor) -> Tensor:
+        """Mean squared distance of real pictures (B, 64, 4) from the nearest of `DRAWS` drawn ones each."""
+        with torch.no_grad():
+            noises = torch.stack([_random_noise(text) for _ in range(DRAWS)])
+            soft = self._soft(noises.flatten(0, 1), text.repeat(DRAWS, 1, 1))
+            chosen = (soft - real.repeat(DRAWS, 1, 1)).square().mean((1, 2)).reshape(DRAWS, -1).argmin(0)
+            nearest = noises[chosen, torch.arange(len(text), device=text.device)]
+        return (self._soft(nearest, text) - real).square().mean()
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean squared distance of the scaled levels from the real picture: what it learns before it is judged.
+        """`distance` of the real pictures: what the painter learns before it is judged.
 
         Args:
-            batch: tokens int64 (B, 64), prompt ids int64 (B, 24). In training mode, words and whole prompts are
+            batch: tokens int64 (B, 64), prompt ids int64 (B, context). In training mode, whole prompts are
                 dropped at random.
         """
         tokens, ids = batch
         if self.training:
-            ids = drop_words(ids, words=WORD_DROPOUT, captions=CAPTION_DROPOUT)
-        real, _, soft = self.paint(tokens, ids)
-        return (soft - real).square().mean()
+            ids = drop_captions(ids, self.reader, share=CAPTION_DROPOUT)
+        return self.distance(self.quantiser.scale(self.quantiser.to_units(tokens)), self.text(ids))
 
     @torch.no_grad()
     def sample(
@@ -125,27 +125,28 @@ class Adversarial(nn.Module):
         Returns:
             Tokens int64 (B, 64).
         """
-        ids = encode_prompts(self.vocabulary, texts, control=control)
+        ids = encode_prompts(self.reader, texts, control=control)
         noise = start_noise(seeds, key=key)
-        latents = guide(self(noise.repeat(len(ids) // len(noise), 1, 1), ids), control=control)
+        latents = guide(self(noise.repeat(len(ids) // len(noise), 1, 1), self.text(ids)), control=control)
         tokens = self.quantiser.to_tokens(self.quantiser.bound(latents).round().long())
         return tokens if control.keep is None else torch.where(control.keep >= 0, control.keep, tokens)
+
+    def _soft(self, noise: Tensor, text: Tensor) -> Tensor:
+        return self.quantiser.scale(self.quantiser.bound(self(noise, text)))
 
 
 class Critic(nn.Module):
     """A vision transformer over the grid of levels, which reads the prompt by cross-attention."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, *, width: int, depth: int, heads: int, text_depth: int
-    ) -> None:
+    def __init__(self, reader: PromptReader, *, width: int, depth: int, heads: int, text_depth: int) -> None:
         super().__init__()
-        self.text = TextEncoder(len(vocabulary), width, heads=heads, depth=text_depth)
+        self.text = TextEncoder(reader, width, heads=heads, depth=text_depth)
         stem = PatchEmbedding(len(LEVELS), 1, width)
         self.vit = ViT(stem, side=GRID, width=width, depth=depth, heads=heads, cross=True)
         self.head = nn.Linear(width, 1)
 
     def forward(self, pictures: Tensor, ids: Tensor) -> Tensor:
-        """Scaled levels (n * B, 64, 4), some pictures per prompt, and ids (B, 24) -> scores (n * B,)."""
+        """Scaled levels (n * B, 64, 4), some pictures per prompt, and ids (B, context) -> scores (n * B,)."""
         text = self.text(ids).repeat(len(pictures) // len(ids), 1, 1)
         grid = pictures.transpose(1, 2).reshape(len(pictures), -1, GRID, GRID)  # -> (n * B, 4, 8, 8)
         return self.head(self.vit.look(grid, other=text)).squeeze(1).float()  # type: ignore[no-any-return]
@@ -163,7 +164,7 @@ class Rivals(nn.Module):
         self.painter = painter
         shape = painter.config
         self.critic = Critic(
-            painter.vocabulary,
+            painter.reader,
             width=shape["width"],
             depth=depth,
             heads=shape["heads"],
@@ -178,12 +179,14 @@ class Rivals(nn.Module):
         """
         tokens, ids = batch
         if self.training:
-            ids = drop_words(ids, words=WORD_DROPOUT, captions=CAPTION_DROPOUT)
-        real, drawn, soft = self.painter.paint(tokens, ids)
+            ids = drop_captions(ids, self.painter.reader, share=CAPTION_DROPOUT)
+        real = self.painter.quantiser.scale(self.painter.quantiser.to_units(tokens))
+        text = self.painter.text(ids)
+        drawn = self.painter.paint(text)
         critic, goal = self._critic_loss(real, drawn.detach(), ids)
         frozen = {name: value.detach() for name, value in self.critic.named_parameters()}
         painter = functional.softplus(goal - functional_call(self.critic, frozen, (drawn, ids))).mean()
-        return critic + painter + CLOSENESS * (soft - real).square().mean()
+        return critic + painter + CLOSENESS * self.painter.distance(real, text)
 
     def _critic_loss(self, real: Tensor, drawn: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """The critic's loss, and its scores of the real pictures (B,) as constants."""
@@ -196,6 +199,10 @@ class Rivals(nn.Module):
         told = functional.softplus(painted - right) + functional.softplus(wrong - right)
         flat = (torch.cat([right[:half], painted[half:]]) - moved).square()
         return (told + FLATNESS * flat).mean(), right.detach()
+
+
+def _random_noise(text: Tensor) -> Tensor:
+    return torch.randn(len(text), TOKENS + 1, NOISE, device=text.device)
 
 
 def start_noise(seeds: Sequence[int], *, key: bytes) -> Tensor:

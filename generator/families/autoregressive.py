@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from generator.families.guidance import encode_prompts, guide
 from generator.families.interface import Control
-from generator.families.token_model import CAPTION_DROPOUT, WORD_DROPOUT, TokenModel, unit_noise
+from generator.families.token_model import CAPTION_DROPOUT, TokenModel, unit_noise
 from generator.noise import PUBLIC_KEY, choose_units
-from generator.text import Vocabulary, drop_words
+from generator.text import PromptReader, drop_captions
 from generator.tokenizer import LEVELS, TOKENS
 from generator.transformer import Cache
 
@@ -29,15 +29,13 @@ class Autoregressive(TokenModel):
     """Predicts each token from those before it; its arguments are those of `TokenModel`."""
 
     def __init__(
-        self, vocabulary: Vocabulary, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 2
+        self, reader: PromptReader, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 1
     ) -> None:
-        super().__init__(
-            vocabulary, causal=True, width=width, depth=depth, heads=heads, text_depth=text_depth
-        )
+        super().__init__(reader, causal=True, width=width, depth=depth, heads=heads, text_depth=text_depth)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
 
     def forward(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """Tokens int64 (B, T <= 64) and prompt ids (B, 24) -> logits (B, T, 1000) of each given those before."""
+        """Tokens int64 (B, T <= 64) and prompt ids (B, context) -> logits (B, T, 1000) of each given those before."""
         table = self.table()
         shifted = torch.cat([self.start.expand(len(tokens), 1, -1), table[tokens[:, :-1]]], dim=1)
         x = shifted + self.positions()[: tokens.shape[1]]
@@ -48,12 +46,12 @@ class Autoregressive(TokenModel):
         """Mean cross-entropy in nats per token.
 
         Args:
-            batch: tokens int64 (B, 64), prompt ids int64 (B, 24). In training mode, words and whole prompts are
+            batch: tokens int64 (B, 64), prompt ids int64 (B, context). In training mode, whole prompts are
                 dropped at random.
         """
         tokens, ids = batch
         if self.training:
-            ids = drop_words(ids, words=WORD_DROPOUT, captions=CAPTION_DROPOUT)
+            ids = drop_captions(ids, self.reader, share=CAPTION_DROPOUT)
         return functional.cross_entropy(self(tokens, ids).flatten(0, 1).float(), tokens.flatten())
 
     @torch.no_grad()
@@ -76,7 +74,7 @@ class Autoregressive(TokenModel):
         Returns:
             Tokens int64 (B, 64).
         """
-        ids = encode_prompts(self.vocabulary, texts, control=control)
+        ids = encode_prompts(self.reader, texts, control=control)
         noise = unit_noise(seeds, key=key)
         text, table, positions = self.text(ids), self.table(), self.positions()
         cache = self.transformer.start_cache(len(ids), TOKENS)
@@ -102,7 +100,7 @@ class Autoregressive(TokenModel):
         Returns:
             float32 (B, 64, 4), a token's dimensions one after another as `choose_units` takes them.
         """
-        ids = self.vocabulary.encode(texts if texts is not None else [""] * len(tokens))
+        ids = self.reader.encode(texts if texts is not None else [""] * len(tokens))
         joint = self(tokens, ids).float().softmax(2)  # (B, 64, 1000)
         units = self.quantiser.to_units(tokens)
         found = []

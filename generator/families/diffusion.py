@@ -32,9 +32,9 @@ from torch.nn import functional
 
 from generator.families.guidance import encode_prompts, guide
 from generator.families.interface import Control
-from generator.families.token_model import CAPTION_DROPOUT, WORD_DROPOUT
+from generator.families.token_model import CAPTION_DROPOUT
 from generator.noise import PUBLIC_KEY, uniforms
-from generator.text import TextEncoder, Vocabulary, drop_words
+from generator.text import PromptReader, TextEncoder, drop_captions
 from generator.tokenizer import GRID, LEVELS, TOKENS, Quantiser
 from generator.transformer import GridPositions, Transformer
 
@@ -50,7 +50,7 @@ class Diffusion(nn.Module):
     """Text encoder and a transformer over the 64 positions of a noisy picture.
 
     Args:
-        vocabulary: words of the prompts.
+        reader: of the prompts.
         width: C.
         depth: blocks.
         heads: of every attention.
@@ -58,13 +58,13 @@ class Diffusion(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 2
+        self, reader: PromptReader, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 1
     ) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.reader = reader
         self.config = {"width": width, "depth": depth, "heads": heads, "text_depth": text_depth}
         self.quantiser = Quantiser()
-        self.text = TextEncoder(len(vocabulary), width, heads=heads, depth=text_depth)
+        self.text = TextEncoder(reader, width, heads=heads, depth=text_depth)
         self.enter = nn.Linear(len(LEVELS), width)
         self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
         self.summary = nn.Linear(width, width)
@@ -75,7 +75,7 @@ class Diffusion(nn.Module):
         nn.init.zeros_(self.head.weight)  # starts with all levels alike
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        """Noisy levels (B, 64, 4), times (B,) and encoded prompts (B, 24, C) -> logits of the levels (B, 64, 23)."""
+        """Noisy levels (B, 64, 4), times (B,) and encoded prompts (B, S, C) -> logits of the levels (B, 64, 23)."""
         condition = self.time(waves(t)) + self.summary(text.mean(1))
         hidden = self.transformer(self.enter(x) + self.positions(), other=text, condition=condition)
         return self.head(hidden).float()  # type: ignore[no-any-return]
@@ -84,12 +84,12 @@ class Diffusion(nn.Module):
         """Mean cross-entropy of the true levels in nats per token, at random times.
 
         Args:
-            batch: tokens int64 (B, 64), prompt ids int64 (B, 24). In training mode, words and whole prompts are
+            batch: tokens int64 (B, 64), prompt ids int64 (B, context). In training mode, whole prompts are
                 dropped at random.
         """
         tokens, ids = batch
         if self.training:
-            ids = drop_words(ids, words=WORD_DROPOUT, captions=CAPTION_DROPOUT)
+            ids = drop_captions(ids, self.reader, share=CAPTION_DROPOUT)
         units = self.quantiser.to_units(tokens)
         picture = self.quantiser.scale(units)
         # one time from each of B equally likely intervals: the loss varies much with the time
@@ -124,7 +124,7 @@ class Diffusion(nn.Module):
         Returns:
             Tokens int64 (B, 64).
         """
-        text = self.text(encode_prompts(self.vocabulary, texts, control=control))
+        text = self.text(encode_prompts(self.reader, texts, control=control))
         start = torch.from_numpy(start_values(seeds, key=key)).float()
         x, times = start, time_grid(steps)
         for now, then in pairwise(times):
@@ -149,7 +149,7 @@ class Diffusion(nn.Module):
         Returns:
             float32 (B, 64, 4). The larger a value, the surer its sign.
         """
-        text = self.text(self.vocabulary.encode(texts if texts is not None else [""] * len(tokens)))
+        text = self.text(self.reader.encode(texts if texts is not None else [""] * len(tokens)))
         times = time_grid(steps + 1)[-2::-1]  # at 1 itself the flow has no direction
         x = times[0] * self._picture(tokens)
         for now, then in pairwise(times):

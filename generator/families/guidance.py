@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from generator.families.interface import Control
-from generator.text import PAD, Vocabulary
+from generator.text import PromptReader
 
 
-def encode_prompts(vocabulary: Vocabulary, texts: Sequence[str], *, control: Control) -> Tensor:
-    """Ids of the prompts, int64 (B, 24); with guidance (2 * B, 24), those to move away from come last."""
-    ids = vocabulary.encode(texts)
+def encode_prompts(reader: PromptReader, texts: Sequence[str], *, control: Control) -> Tensor:
+    """Ids of the prompts, int64 (B, context); with guidance (2 * B, context), those to move away from last."""
+    ids = reader.encode(texts)
     if control.guidance == 1:
         return ids
-    away = vocabulary.encode(control.negative) if control.negative else torch.full_like(ids, PAD)
-    return torch.cat([ids, away])
+    return torch.cat([ids, reader.encode(control.negative or [""] * len(texts))])
 
 
 def guide(predicted: Tensor, *, control: Control) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from generator.text import Vocabulary
+from generator.text import PromptReader
 from generator.tokenizer import Tokenizer
 
 
@@ -34,7 +34,7 @@ class Control:
 class Family(Protocol):
     """A trained model over tokens."""
 
-    vocabulary: Vocabulary
+    reader: PromptReader
     config: dict[str, Any]
 
     def loss(self, batch: Any) -> Tensor:  # noqa: ANN401

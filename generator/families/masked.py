@@ -25,9 +25,9 @@ from torch.nn import functional
 
 from generator.families.guidance import encode_prompts, guide
 from generator.families.interface import Control
-from generator.families.token_model import CAPTION_DROPOUT, WORD_DROPOUT, TokenModel, unit_noise
+from generator.families.token_model import CAPTION_DROPOUT, TokenModel, unit_noise
 from generator.noise import PUBLIC_KEY, choose_units, uniforms
-from generator.text import Vocabulary, drop_words
+from generator.text import PromptReader, drop_captions
 from generator.tokenizer import LEVELS, TOKENS
 
 STEPS = 8
@@ -39,15 +39,13 @@ class Masked(TokenModel):
     """Predicts hidden tokens from visible ones; its arguments are those of `TokenModel`."""
 
     def __init__(
-        self, vocabulary: Vocabulary, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 2
+        self, reader: PromptReader, *, width: int = 192, depth: int = 6, heads: int = 4, text_depth: int = 1
     ) -> None:
-        super().__init__(
-            vocabulary, causal=False, width=width, depth=depth, heads=heads, text_depth=text_depth
-        )
+        super().__init__(reader, causal=False, width=width, depth=depth, heads=heads, text_depth=text_depth)
         self.hidden = nn.Parameter(torch.randn(1, width) * 0.02)
 
     def forward(self, tokens: Tensor, text: Tensor) -> Tensor:
-        """Tokens int64 (B, 64), some `HIDDEN`, and encoded prompts (B, 24, C) -> logits (B, 64, 1000)."""
+        """Tokens int64 (B, 64), some `HIDDEN`, and encoded prompts (B, S, C) -> logits (B, 64, 1000)."""
         table = self.table()
         x = torch.cat([table, self.hidden])[tokens] + self.positions()  # index -1 is the last row
         return self.read(self.transformer(x, other=text), table)
@@ -56,12 +54,12 @@ class Masked(TokenModel):
         """Mean cross-entropy of the hidden tokens in nats; how many are hidden is random, as on the way of sampling.
 
         Args:
-            batch: tokens int64 (B, 64), prompt ids int64 (B, 24). In training mode, words and whole prompts are
+            batch: tokens int64 (B, 64), prompt ids int64 (B, context). In training mode, whole prompts are
                 dropped at random.
         """
         tokens, ids = batch
         if self.training:
-            ids = drop_words(ids, words=WORD_DROPOUT, captions=CAPTION_DROPOUT)
+            ids = drop_captions(ids, self.reader, share=CAPTION_DROPOUT)
         share = torch.cos(torch.rand(len(tokens), 1, device=tokens.device) * torch.pi / 2)
         rank = torch.rand(tokens.shape, device=tokens.device).argsort(1)
         hidden = rank < share * TOKENS  # at least rank 0
@@ -90,7 +88,7 @@ class Masked(TokenModel):
         Returns:
             Tokens int64 (B, 64).
         """
-        text = self.text(encode_prompts(self.vocabulary, texts, control=control))
+        text = self.text(encode_prompts(self.reader, texts, control=control))
         noise = unit_noise(seeds, key=key)
         drawn = torch.full((len(texts), TOKENS), HIDDEN) if control.keep is None else control.keep.clone()
         turn = torch.from_numpy(reveal_steps(seeds, drawn.numpy() == HIDDEN, key=key, steps=steps))

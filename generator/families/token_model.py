@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generator.noise import gumbels, uniforms
-from generator.text import TextEncoder, Vocabulary
+from generator.text import PromptReader, TextEncoder
 from generator.tokenizer import CODES, GRID, LEVELS, TOKENS, Quantiser
 from generator.transformer import GridPositions, Transformer
 
-WORD_DROPOUT = 0.03
 CAPTION_DROPOUT = 0.08
 
 
@@ -23,7 +22,7 @@ class TokenModel(nn.Module):
     """Text encoder, transformer over tokens, and a head tied to the token table.
 
     Args:
-        vocabulary: words of the prompts.
+        reader: of the prompts.
         causal: a position sees only those before it.
         width: C.
         depth: blocks.
@@ -32,10 +31,10 @@ class TokenModel(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, causal: bool, width: int, depth: int, heads: int, text_depth: int
+        self, reader: PromptReader, *, causal: bool, width: int, depth: int, heads: int, text_depth: int
     ) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.reader = reader
         self.config: dict[str, Any] = {
             "width": width,
             "depth": depth,
@@ -43,7 +42,7 @@ class TokenModel(nn.Module):
             "text_depth": text_depth,
         }
         self.quantiser = Quantiser()
-        self.text = TextEncoder(len(vocabulary), width, heads=heads, depth=text_depth)
+        self.text = TextEncoder(reader, width, heads=heads, depth=text_depth)
         self.codes = nn.Parameter(torch.randn(CODES, width) * 0.02)
         self.levels = nn.Parameter(torch.randn(sum(LEVELS), width) * 0.02)
         self.positions = GridPositions(GRID, width)

@@ -112,11 +112,16 @@ def sign(
     ingredients: Sequence[Ingredient] = (),
     time_authority: str = "",
     anchors: str = "",
+    manifest_id: str = "",
 ) -> Signed:
-    """Embed and sign a manifest over a finished file in memory; arguments and errors as `sign_stream`."""
+    """Embed and sign a manifest over a finished file in memory; arguments and errors as `sign_stream`.
+
+    A caller that has derived the manifest's label already passes it as `manifest_id`: deriving hashes the file.
+    """
     target = io.BytesIO()
-    stamped = bool(time_authority)
-    manifest_id = derive_manifest_id(data, manifest, identity=identity, time_stamped=stamped)
+    manifest_id = manifest_id or derive_manifest_id(
+        data, manifest, identity=identity, time_stamped=bool(time_authority)
+    )
     store = sign_stream(
         io.BytesIO(data),
         target,

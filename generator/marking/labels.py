@@ -37,7 +37,7 @@ MAX_PROMPT = 8_000
 """Characters of prompt that a label holds: escaped, it must fit into one JPEG segment of 65,533 bytes."""
 
 _MAX_VALUE = 64 << 10  # characters of one label value that are kept when reading
-_MAX_FILE = 512 << 20  # bytes of a file that are read
+_MAX_FILE = 128 << 20  # bytes of a file that are read
 
 _X = "adobe:ns:meta/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

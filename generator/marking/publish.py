@@ -166,6 +166,7 @@ def publish(
             ingredients=ingredients,
             time_authority=time_authority,
             anchors=anchors,
+            manifest_id=manifest_id,
         )
         with writing(path) as stream:
             stream.write(signed.data)

@@ -84,7 +84,7 @@ def _insert(data: bytes, packet: bytes) -> bytes:
         content = _PNG_KEYWORD + bytes(5) + packet  # not compressed, no language, no translated keyword
         chunk = struct.pack(">I", len(content)) + b"iTXt" + content
         at = len(_PNG) + 25  # behind IHDR, which is always the first chunk and has 13 bytes
-        return data[:at] + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + data[at:]
+        return _put_in(data, at, chunk + struct.pack(">I", zlib.crc32(chunk[4:])))
     if data.startswith(b"\xff\xd8"):
         length = 2 + len(_JPEG_XMP) + len(packet)
         if length > 0xFFFF:
@@ -92,21 +92,28 @@ def _insert(data: bytes, packet: bytes) -> bytes:
         # behind the JFIF header where there is one, which must be the first segment
         at = 4 + int.from_bytes(data[4:6]) if data[2:4] == b"\xff\xe0" else 2
         head = struct.pack(">BBH", 0xFF, 0xE1, length)
-        return data[:at] + head + _JPEG_XMP + packet + data[at:]
+        return _put_in(data, at, head + _JPEG_XMP + packet)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _insert_into_webp(data, packet)
     raise DamagedFileError("no PNG, JPEG or WebP file")
 
 
+def _put_in(data: bytes, at: int, part: bytes) -> bytes:
+    """The file with a part put in; its bytes are copied once."""
+    return b"".join((memoryview(data)[:at], part, memoryview(data)[at:]))
+
+
 def _insert_into_webp(data: bytes, packet: bytes) -> bytes:
     """XMP is the last chunk, and a flag of the extended header, which a simple file gets here."""
-    body = data[12 : 8 + int.from_bytes(data[4:8], "little")]
-    if body[:4] == b"VP8X":
-        body = body[:8] + bytes([body[8] | _WEBP_XMP_FLAG]) + body[9:]
+    end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
+    if data[12:16] == b"VP8X":
+        header, first = data[12:20] + bytes([data[20] | _WEBP_XMP_FLAG]), 21
     else:
-        body = _extended_header(body) + body
-    body += b"XMP " + struct.pack("<I", len(packet)) + packet + bytes(len(packet) & 1)
-    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+        header, first = _extended_header(data[12:42]), 12
+    chunk = b"XMP " + struct.pack("<I", len(packet)) + packet + bytes(len(packet) & 1)
+    size = 4 + len(header) + end - first + len(chunk)
+    parts = (b"RIFF", struct.pack("<I", size), b"WEBP", header, memoryview(data)[first:end], chunk)
+    return b"".join(parts)
 
 
 def _extended_header(body: bytes) -> bytes:

@@ -200,6 +200,40 @@ def test_a_folder_is_published_in_its_own_formats_and_its_files_stay_as_they_are
     assert run.record()["generator"]["in_generation_mark"] is False
 
 
+@pytest.mark.parametrize(("form", "suffix"), [("JPEG", ".jpg"), ("WEBP", ".webp")])
+def test_credentials_of_lossy_files_become_the_parent_and_the_bytes_stay(
+    tmp_path: Path, form: str, suffix: str
+) -> None:
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(png(4, side=256))).save(stream, form, quality=90)
+    facts = ManifestFacts(
+        title="theirs",
+        asset_id="00000000000000ab",
+        created=datetime(2026, 5, 1, tzinfo=UTC),
+        generator="paint-5",
+        version="5.1",
+        weights_digest="",
+        soft_binding_alg="",
+        disclosure=Disclosure(model_type="c2pa.types.model"),
+    )
+    identity = development_identity(tmp_path / "their-identity")
+    mime = f"image/{form.lower()}"
+    theirs = sign(stream.getvalue(), mime, manifest=build_manifest(facts), identity=identity).data
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / f"a{suffix}").write_bytes(theirs)
+    (folder / "prompts.csv").write_text(f"file,prompt\na{suffix},a nurse\n")
+    code, run = _generate(tmp_path / "run", "--generator", f"folder:{folder}", "--option", "name=paint-5")
+    assert code == 0
+    row = run.rows("images").iloc[0]
+    assert row["path"].endswith(suffix)
+    assert (run.path / row["original"]).read_bytes() == theirs == (folder / f"a{suffix}").read_bytes()
+    document = _read(run.path / row["path"])
+    (ingredient,) = _active(document)["ingredients"]
+    assert ingredient["relationship"] == "parentOf"
+    assert document["manifests"][ingredient["active_manifest"]]["title"] == "theirs"
+
+
 def test_our_own_published_image_is_not_marked_over(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     folder.mkdir()
@@ -245,13 +279,43 @@ def test_a_diffusers_pipeline_is_published_like_the_embedded_generator(tmp_path:
     )
 
 
+@pytest.mark.timeout(900)  # importing diffusers takes minutes on a busy machine
+@pytest.mark.filterwarnings("ignore")
+def test_pictures_of_a_diffusers_run_are_named_by_its_record(tmp_path, capsys):
+    pytest.importorskip("diffusers")
+    from tiny_pipelines import save_stable_diffusion
+
+    model = save_stable_diffusion(tmp_path / "model", contrast=0.2, legible=True)
+    words = ["--generator", f"diffusers:{model}", "--option", "steps=2", "--option", "size=128x128"]
+    run = tmp_path / "run"
+    assert main(["generate", *words, "--out", str(run), "--prompt", "a nurse", "--count", "2"]) == 0
+    rows = RunDirectory.open(run).rows("images")
+    path = tmp_path / "sent.jpg"
+    Image.open(run / rows["path"][1]).convert("RGB").crop((5, 9, 121, 125)).save(path, quality=95)
+    capsys.readouterr()
+    assert main(["seed", str(path), "--issued", str(run), "--json"]) == 0
+    (evidence,) = json.loads(capsys.readouterr().out)
+    sampling, together = evidence["checks"]
+    assert sampling["details"]["seed"] == rows["seed"][1]
+    assert sampling["details"]["undone"] == "a crop"
+    assert f"diffusers:{model}" in sampling["reason"]
+    assert together["value"] < sampling["value"]
+    listed = tmp_path / "seeds.txt"
+    listed.write_text("\n".join(rows["seed"]))
+    assert main(["seed", str(run / rows["path"][0]), "--issued", str(listed), *words]) == 0
+    assert f"Seed {rows['seed'][0]} " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--family", "gan"), "family 'gan' is unknown; use autoregressive"),
         (("--steer", "age=ancient:0.5"), "unknown value 'ancient' of age; expected one of young"),
         (("--fair", "age=old:0.5"), "sum to 0.5, expected 1"),
-        (("--prompt", "a nurse " * 13), "has 26 words, the embedded generator reads 24"),
+        (
+            ("--prompt", "a nurse " * 14),
+            "too long for the embedded generator, which does not read its last 2 words",
+        ),
         (("--traits", "t.yaml"), "nothing is steered"),
         (("--generator", "dall-e"), "generator 'dall-e' is unknown"),
     ],

@@ -1,112 +1,103 @@
-"""The dashboard in a real browser, started the way `assay dashboard` starts it."""
+"""The dashboard and the report in a real browser: they show the run, and run nothing that a file brought."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from browser_session import needs_browser, open_browser, serve_dashboard
 from sample_run import RUN_ID, build_sample_run
 
-import dashboards
+from audit.report.html import write_report
+from audit.run import RunDirectory
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--window-size=1400,1000"]  # fmt: skip
-SECONDS = 120
+PAGES = {
+    "overview": "",
+    "images": "images",
+    "image": "image",
+    "provenance": "provenance",
+    "bias": "bias",
+    "labelling": "labelling",
+    "detector": "detector",
+    "tracing": "tracing",
+}
+SCRIPT = (
+    "<script>window.stolen=1</script><img src=x onerror='window.stolen=2'><svg onload='window.stolen=3'>"
+    "[link](javascript:window.stolen=4) ![picture](https://example.org/x.png) $\\href{javascript:1}{x}$"
+)
+"""Markup, Markdown and mathematics: each would leave a trace in the page."""
 
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _ask(url: str, body: dict[str, Any] | None = None, *, method: str = "GET") -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data=data, method=method, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-        return answer.read()
-
-
-@contextmanager
-def _process(command: list[str], url: str, environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                _ask(url)
-                break
-            except OSError:
-                assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
-                assert time.monotonic() < deadline, f"{command[0]} did not answer"
-                time.sleep(0.2)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+TRACES = (
+    "window.stolen === undefined",
+    "document.querySelectorAll('script:not([src])').length",
+    'document.querySelectorAll(\'img[src="x"], img[src*="example.org"], svg[onload]\').length',
+    'document.querySelectorAll(\'a[href^="javascript"], a[href*="example.org"]\').length',
+)
+_MOVING = "document.querySelectorAll('[data-testid=stStatusWidget], [data-stale=true]').length"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="chromium and chromedriver are not installed")
+@needs_browser
 def test_browser_shows_the_run_and_no_exception(tmp_path: Path) -> None:
     run = build_sample_run(tmp_path / RUN_ID, prompts=["nurse"])
-    port, driver_port = _free_port(), _free_port()
-    site, driver = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{driver_port}"
-    root = Path(str(dashboards.__file__)).parent
-    streamlit = [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), "--server.address=127.0.0.1",
-                 f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]  # fmt: skip
-    environment = os.environ | {"ASSAY_RUNS": str(run.path), "PYTHONPATH": str(root.parent)}
-    options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]}
-    with (
-        _process(streamlit, site, environment),
-        _process([str(DRIVER), f"--port={driver_port}"], f"{driver}/status", dict(os.environ)),
-    ):
-        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
-        session = json.loads(_ask(f"{driver}/session", wanted, method="POST"))["value"]["sessionId"]
-        browser = f"{driver}/session/{session}"
-        try:
-            _ask(f"{browser}/url", {"url": f"{site}/provenance?run={RUN_ID}"}, method="POST")
-            text = _wait_for(browser, "provenance.layers")
-            assert "✕ Finding" in text
-            chosen = "document.querySelector('[data-testid=stSidebar] input').value"
-            assert _evaluate(browser, chosen) == RUN_ID
-            assert _evaluate(browser, "document.querySelectorAll('[data-testid=stException]').length") == 0
-            side = "getComputedStyle(document.querySelector('[data-testid=stSidebar]')).backgroundColor"
-            assert _evaluate(browser, side) == "rgb(243, 246, 250)"  # the theme beside app.py was loaded
-        finally:
-            _ask(browser, method="DELETE")
+    with serve_dashboard(run.path) as site, open_browser(tmp_path / "profile") as browser:
+        browser.visit(f"{site}/provenance?run={RUN_ID}")
+        text = browser.wait_for("provenance.layers")
+        assert "✕ Finding" in text
+        chosen = "document.querySelector('[data-testid=stSidebar] input').value"
+        assert browser.evaluate(chosen) == RUN_ID
+        assert browser.evaluate("document.querySelectorAll('[data-testid=stException]').length") == 0
+        side = "getComputedStyle(document.querySelector('[data-testid=stSidebar]')).backgroundColor"
+        assert browser.evaluate(side) == "rgb(243, 246, 250)"  # the theme beside app.py was loaded
 
 
-def _evaluate(browser: str, expression: str) -> Any:
-    body = {"script": f"return {expression}", "args": []}
-    return json.loads(_ask(f"{browser}/execute/sync", body, method="POST"))["value"]
+def _hostile_run(folder: Path) -> RunDirectory:
+    """A run in which every text that comes from a file, a prompt or a service is hostile."""
+    run = build_sample_run(folder, prompts=["nurse"], texts={"nurse": SCRIPT}, signer=SCRIPT, per_prompt=6)
+    for table in ("images", "provenance", "detector"):
+        path = run.path / f"{table}.parquet"
+        rows = run.rows(table)
+        for column in ("reason", "generator", "issuer", "manifest_id", "verdict"):
+            if column in rows:
+                rows[column] = SCRIPT
+        rows.to_parquet(path, index=False)
+    run.update({"generator": {"name": SCRIPT, "version": SCRIPT, "weights_digest": ""}})
+    for path in (run.path / "evidence").glob("*.json"):
+        document = json.loads(path.read_text())
+        for check in document["checks"]:
+            check["reason"] = check["next_step"] = check["source"] = SCRIPT
+        path.write_text(json.dumps(document))
+    return run
 
 
-def _wait_for(browser: str, words: str) -> str:
-    """Text of the page once it holds these words."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        text = str(_evaluate(browser, "document.body.innerText"))
-        if words in text:
-            return text
-        assert time.monotonic() < deadline, f"{words!r} did not appear; the page says: {text[:500]}"
-        time.sleep(0.5)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@needs_browser
+def test_no_text_of_a_file_is_run_by_the_dashboard(tmp_path: Path) -> None:
+    run = _hostile_run(tmp_path / RUN_ID)
+    with serve_dashboard(run.path) as site, open_browser(tmp_path / "profile") as browser:
+        browser.visit(site)
+        browser.wait_for("Overview")
+        own_scripts = browser.evaluate(TRACES[1])
+        shown = 0
+        for name, page in PAGES.items():
+            browser.visit(f"{site}/{page}?run={RUN_ID}")
+            browser.wait_for("Overview")
+            shown += "window.stolen" in browser.settle(_MOVING)
+            found = [browser.evaluate(trace) for trace in TRACES]
+            assert found == [True, own_scripts, 0, 0], name
+        assert shown >= 4  # the texts were there, as text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@needs_browser
+def test_no_text_of_a_file_is_run_by_the_report(tmp_path: Path) -> None:
+    report = write_report(_hostile_run(tmp_path / RUN_ID))
+    with open_browser(tmp_path / "profile") as browser:
+        browser.visit(report.as_uri())
+        text = browser.wait_for("Provenance")
+        assert "window.stolen" in text
+        assert [browser.evaluate(trace) for trace in TRACES] == [True, 0, 0, 0]

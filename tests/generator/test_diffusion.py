@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from token_patterns import TEXTS, fit, held_out_loss, perturbed, shares_of_patterns
+from token_patterns import TEXTS, fit, held_out_loss, perturbed, reader, shares_of_patterns
 
 from generator.families.diffusion import (
     Diffusion,
@@ -17,7 +17,6 @@ from generator.families.diffusion import (
 from generator.families.interface import Control
 from generator.noise import PUBLIC_KEY, uniforms
 from generator.sampling_mark import detect_signs
-from generator.text import Vocabulary
 from generator.tokenizer import CODES, LEVELS, TOKENS
 from generator.training import seeded
 
@@ -28,7 +27,7 @@ NOISE = 0.5  # share of positions that hold any token: what the start values dec
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     with seeded(1):
-        model = Diffusion(Vocabulary(), width=48, depth=2, heads=2, text_depth=1)
+        model = Diffusion(reader(), width=48, depth=2, heads=2, text_depth=1)
     fit(model, tmp_path_factory.mktemp("diffusion"), steps=300, rate=4e-3, noise=NOISE)
     return model
 
@@ -78,9 +77,9 @@ def test_times_of_training_are_those_of_the_steps():
 
 def test_untrained_loss_is_that_of_guessing():
     with seeded(0):
-        fresh = Diffusion(Vocabulary(), width=32, depth=1, heads=2).eval()
+        fresh = Diffusion(reader(), width=32, depth=1, heads=2).eval()
         tokens = torch.randint(CODES, (8, TOKENS))
-        loss = fresh.loss((tokens, fresh.vocabulary.encode([""] * 8))).item()
+        loss = fresh.loss((tokens, fresh.reader.encode([""] * 8))).item()
     assert loss == pytest.approx(np.log(CODES), abs=0.2)
 
 
@@ -94,7 +93,7 @@ def test_more_steps_are_another_way_to_nearly_the_same_picture(trained, drawn):
 
 def test_it_learns_and_follows_the_prompt(tmp_path):
     with seeded(1):
-        model = Diffusion(Vocabulary(), width=48, depth=2, heads=2, text_depth=1)
+        model = Diffusion(reader(), width=48, depth=2, heads=2, text_depth=1)
     fit(model, tmp_path, steps=300, rate=3e-3)
     assert held_out_loss(model) < 2.5  # 6.9 untrained; the noise alone costs about 1.0
     shares = shares_of_patterns(model.sample([TEXTS[i % 2] for i in range(16)], range(16)))
@@ -133,7 +132,7 @@ def test_inversion_undoes_the_steps_where_nothing_is_rounded():
     model = perturbed(Diffusion)
     with torch.no_grad():
         model.head.weight.mul_(0.125)
-        text = model.text(model.vocabulary.encode(["a nurse"]))
+        text = model.text(model.reader.encode(["a nurse"]))
         start = torch.from_numpy(start_values([1], key=KEY)).float()
         x, times = start, torch.linspace(0, 0.8, 401).tolist()
         for now, then in zip(times[:-1], times[1:], strict=True):

@@ -10,15 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from token_patterns import reader
 
 from generator.embedded import FAMILIES, EmbeddedGenerator, compute_encoder_digest
 from generator.errors import InputError, WeightsError
 from generator.families.autoregressive import Autoregressive
 from generator.figures import Probe
 from generator.interface import Prompt, Request
-from generator.portraits import OCCUPATIONS, VOCABULARY, Corpus, Rates
+from generator.portraits import OCCUPATIONS, Corpus, Rates
 from generator.prompts import load_prompts
-from generator.text import Vocabulary
 from generator.tokenizer import Tokenizer, shrink
 from generator.training import seeded
 from generator.weights import WEIGHTS_FOLDER, Card, load_card, load_weights, save_weights
@@ -47,14 +47,15 @@ def card(family, config):
 
 def write_weights(folder, *, encoder_digest=None, width=16):
     """Small untrained weights in `folder`; `encoder_digest` replaces the one the model belongs to."""
+    prompts = reader()  # before the seed: loading draws random numbers
     with seeded(0):
         tokenizer = Tokenizer(width=16, depth=1)
-        model = Autoregressive(Vocabulary(), width=16, depth=1, heads=2, text_depth=1)
+        model = Autoregressive(prompts, width=16, depth=1, heads=2, text_depth=1)
     tokens = save_weights("tokenizer", tokenizer.state_dict(), card("tokenizer", tokenizer.config), folder)
     config = {
         **model.config,
         "width": width,
-        "words": list(VOCABULARY),
+        "text": model.reader.config,
         "encoder": encoder_digest or compute_encoder_digest(tokens),
     }
     save_weights("autoregressive", model.state_dict(), card("autoregressive", config), folder)

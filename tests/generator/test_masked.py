@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from token_patterns import TEXTS, fit, held_out_loss, perturbed, shares_of_patterns
+from token_patterns import TEXTS, fit, held_out_loss, perturbed, reader, shares_of_patterns
 
 from generator.families.guidance import encode_prompts, guide
 from generator.families.interface import Control
@@ -11,7 +11,6 @@ from generator.families.masked import HIDDEN, STEPS, Masked, reveal_steps
 from generator.families.token_model import unit_noise
 from generator.noise import PUBLIC_KEY, choose_units
 from generator.sampling_mark import detect_choices
-from generator.text import Vocabulary
 from generator.tokenizer import CODES, LEVELS, TOKENS
 from generator.training import seeded
 
@@ -32,7 +31,7 @@ def test_samples_are_the_keyed_choices_of_what_was_visible(model, control):
     turn = torch.from_numpy(reveal_steps(SEEDS, ALL, key=PUBLIC_KEY, steps=STEPS))
     noise = unit_noise(SEEDS, key=PUBLIC_KEY)
     with torch.no_grad():
-        text = model.text(encode_prompts(model.vocabulary, PROMPTS, control=control))
+        text = model.text(encode_prompts(model.reader, PROMPTS, control=control))
         for step in range(STEPS):
             visible = torch.where(turn < step, drawn, HIDDEN)
             logits = guide(model(visible.repeat(len(text) // 3, 1), text), control=control)
@@ -95,16 +94,16 @@ def test_given_positions_take_no_step():
 def test_only_hidden_tokens_are_scored(model):
     """The loss must not reward reading off what is visible: with every logit equal it is that of guessing."""
     with seeded(0):
-        fresh = Masked(Vocabulary(), width=32, depth=1, heads=2).eval()
+        fresh = Masked(reader(), width=32, depth=1, heads=2).eval()
     with torch.no_grad(), seeded(1):
         tokens = torch.randint(CODES, (8, TOKENS))
-        loss = fresh.loss((tokens, fresh.vocabulary.encode([""] * 8))).item()
+        loss = fresh.loss((tokens, fresh.reader.encode([""] * 8))).item()
     assert loss == pytest.approx(np.log(CODES), abs=0.1)
 
 
 def test_it_learns_and_follows_the_prompt(tmp_path):
     with seeded(1):
-        model = Masked(Vocabulary(), width=48, depth=2, heads=2, text_depth=1)
+        model = Masked(reader(), width=48, depth=2, heads=2, text_depth=1)
     fit(model, tmp_path, steps=200)
     assert held_out_loss(model) < 3.0  # 6.9 untrained; the noise alone costs about 1.0
     shares = shares_of_patterns(model.sample([TEXTS[i % 2] for i in range(8)], range(8)))

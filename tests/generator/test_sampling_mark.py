@@ -7,7 +7,6 @@ from scipy import stats
 from generator.errors import InputError
 from generator.noise import PUBLIC_KEY, choose_units, gumbels, uniforms
 from generator.sampling_mark import (
-    SIGNS_READ,
     compute_log_lower_tail,
     detect_choices,
     detect_signs,
@@ -98,8 +97,8 @@ def test_own_seed_is_found_and_named_among_others():
 def test_own_start_is_found_and_named_among_others():
     reading = detect_signs(start(777), range(700, 900), keys=[OTHER, KEY])
     assert (reading.seed, reading.key, reading.tried) == (777, 1, 400)
-    assert reading.statistic == SIGNS_READ
-    assert reading.log10_p == pytest.approx(np.log10(400) - SIGNS_READ * np.log10(2))
+    assert reading.statistic == 128
+    assert reading.log10_p == pytest.approx(np.log10(400) - 128 * np.log10(2))
 
 
 def test_damage_weakens_the_mark_and_does_not_turn_it_over():

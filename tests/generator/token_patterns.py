@@ -1,9 +1,11 @@
 """A world of two prompts for tests of learning: each has its own pattern of tokens, part of which is noise."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
-from generator.text import Vocabulary
+from generator.text import PromptReader
 from generator.tokenizer import CODES, TOKENS
 from generator.training import Recipe, seeded, train
 
@@ -11,10 +13,16 @@ TEXTS = ["a nurse", "an old man with glasses"]  # the more they differ, the soon
 PATTERNS = np.random.default_rng(1).integers(CODES, size=(2, TOKENS))
 
 
+@cache
+def reader():
+    """The embedded text tower, loaded once."""
+    return PromptReader.load()
+
+
 def perturbed(family, **shape):
     """An untrained model, but with weights large enough for prompt and tokens to matter."""
     with seeded(0):
-        model = family(Vocabulary(), **{"width": 32, "depth": 2, "heads": 2, **shape}).eval()
+        model = family(reader(), **{"width": 32, "depth": 2, "heads": 2, **shape}).eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.15)
@@ -24,12 +32,12 @@ def perturbed(family, **shape):
 
 
 def batch(step, *, noise=0.1):
-    """Tokens (16, 64) and prompt ids (16, 24): a share of the positions holds any token instead of the pattern's."""
+    """Tokens (16, 64) and prompt ids (16, 40): a share of the positions holds any token instead of the pattern's."""
     rng = np.random.default_rng([2, step])
     which = rng.integers(2, size=16)
     anything = rng.integers(CODES, size=(16, TOKENS))
     tokens = np.where(rng.random((16, TOKENS)) < noise, anything, PATTERNS[which])
-    return torch.from_numpy(tokens), Vocabulary().encode(TEXTS)[which]
+    return torch.from_numpy(tokens), reader().encode(TEXTS)[which]
 
 
 def fit(model, folder, *, steps, rate=6e-3, noise=0.1, **settings):

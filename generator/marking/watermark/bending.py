@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.marking.watermark import lattice
 from generator.marking.watermark.carrier import TILE, Carrier
-from generator.marking.watermark.synchronise import Image, Matrix, compute_transform
+from generator.marking.watermark.folding import Complex, Frame, add_tiles, lay_frame, whiten
+from generator.marking.watermark.spectrum import Image, Matrix, compute_transform
 
-_KNOT = 16  # lattice steps between two places where the bend is computed
+_HALF = TILE // 2
 _MANY_TILES = 25  # above, windows need not overlap
 _LEAST_FILLED = 0.5  # share of a window that lies in the picture
 _LEAST_WINDOWS = 4
@@ -37,8 +37,6 @@ _REACHES = (
 )  # lattice steps searched per window, per round; one resampling per inner tuple
 _NEIGHBOURS = 1.4  # distances between windows over which they support each other
 _RIDGE = np.diag([0.0, 1e-3, 1e-3, 0.02, 0.02, 0.02])  # keeps the field from following few windows
-
-Complex = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +80,13 @@ def straighten(residual: Image, matrix: Matrix, carrier: Carrier) -> Complex | N
 
     Args:
         residual: float32 (h, w).
-        matrix: frequency matrix that fits somewhere in the picture, as of `lattice.fold`.
+        matrix: frequency matrix that fits somewhere in the picture, as of `folding.fold`.
         carrier: its pilots are used.
 
     Returns:
-        complex64 (TILE, TILE); None when no bend makes the windows agree.
+        as of `folding.fold`; None when no bend makes the windows agree.
     """
-    frame = lattice.lay_frame(residual.shape, matrix)
+    frame = lay_frame(residual.shape, matrix)
     if frame is None:
         return None
     field = _flat_field(frame, residual.shape)
@@ -104,57 +102,69 @@ def straighten(residual: Image, matrix: Matrix, carrier: Carrier) -> Complex | N
         if windows is None:
             return None
         field = _fit(field, windows, template, carrier, reaches=reaches)
-    return lattice.transform_sheet(_sample(residual, frame, field))
+    return whiten(add_tiles(_sample(residual, frame, field), TILE))
 
 
-def _flat_field(frame: lattice.Frame, shape: tuple[int, ...]) -> _Field:
+def _flat_field(frame: Frame, shape: tuple[int, ...]) -> _Field:
     height, width = shape
     centre = np.linalg.inv(frame.to_picture) @ (height / 2, width / 2) - frame.origin
     half = math.sqrt(height * width) / 2 / math.sqrt(abs(np.linalg.det(frame.to_picture)))
     return _Field(centre=centre, half=half, coefficients=np.zeros((6, 2)))
 
 
-def _sample(residual: Image, frame: lattice.Frame, field: _Field) -> Image:
-    """The sheet of tiles read through the bend; the bend is computed at knots and interpolated between them."""
-    down, across = (int(count) * TILE for count in frame.tiles)
-    grid = np.meshgrid(np.arange(0, down + 1, _KNOT), np.arange(0, across + 1, _KNOT), indexing="ij")
-    knots = np.stack(grid, axis=-1).astype(float)
-    places = (knots + field.basis(knots) @ field.coefficients + frame.origin) @ frame.to_picture.T
-    widen = np.array([[1 / _KNOT, 0, 0], [0, 1 / _KNOT, 0]])
+def _sample(residual: Image, frame: Frame, field: _Field) -> Image:
+    """The sheet of tiles read through the bend."""
+    places = field.coefficients.copy()  # polynomials of the place that is read, first in steps, then in px
+    places[0] += field.centre + frame.origin
+    places[1:3] += field.half * np.eye(2)
+    constant, down, across, down_twice, both, across_twice = places @ frame.to_picture.T  # (2,) each
     rows, columns = (
-        cv2.warpAffine(
-            places[..., axis].astype(np.float32),
-            widen,
-            (across, down),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        for axis in (0, 1)
+        ((np.arange(count * TILE) - middle) / field.half)[:, None]
+        for count, middle in zip(frame.tiles, field.centre, strict=True)
     )
-    sheet: Image = cv2.remap(residual, columns, rows, cv2.INTER_LINEAR)
+    maps = []
+    for axis in (0, 1):  # a quadratic polynomial is a matrix of rank 3
+        left = (
+            constant[axis] + rows * down[axis] + rows**2 * down_twice[axis],
+            rows * both[axis],
+            np.ones_like(rows),
+        )
+        right = np.ones_like(columns), columns, columns * across[axis] + columns**2 * across_twice[axis]
+        maps.append(np.hstack(left).astype(np.float32) @ np.hstack(right).astype(np.float32).T)
+    sheet: Image = cv2.remap(residual, maps[1], maps[0], cv2.INTER_LINEAR)
     return sheet
 
 
 def _read_windows(sheet: Image, carrier: Carrier) -> _Windows | None:
     """Pilots of every window that is filled well enough; None: too few."""
     rows, columns = carrier.pilots.T
-    step = TILE // 2 if sheet.size <= _MANY_TILES * TILE * TILE else TILE
-    filled = cv2.boxFilter((sheet != 0).astype(np.float32), -1, (TILE, TILE), anchor=(0, 0))
+    step = _HALF if sheet.size <= _MANY_TILES * TILE * TILE else TILE
+    filled = _filled(sheet)
     corners, pilots = [], []
     for top in range(0, sheet.shape[0] - TILE + 1, step):
         for left in range(0, sheet.shape[1] - TILE + 1, step):
-            if filled[top, left] < _LEAST_FILLED:
-                continue
-            window = np.ascontiguousarray(sheet[top : top + TILE, left : left + TILE])
-            seen = compute_transform(window)[rows % TILE, columns]
-            seen /= np.sqrt(np.abs(seen) + 1e-12)  # one strong line of the picture must not outvote the rest
-            corners.append((top, left))
-            pilots.append(seen / (np.sqrt(np.mean(np.abs(seen) ** 2)) + 1e-12))
+            if filled[top // _HALF, left // _HALF] >= _LEAST_FILLED:
+                window = sheet[top : top + TILE, left : left + TILE]
+                corners.append((top, left))
+                pilots.append(compute_transform(window)[rows % TILE, columns])
     if len(corners) < _LEAST_WINDOWS:
         return None
+    seen = np.array(pilots)
+    # One strong line of the picture must not outvote the rest.
+    seen /= np.sqrt(np.abs(seen) + np.float32(1e-12))
+    seen /= np.sqrt(np.mean(np.abs(seen) ** 2, axis=1, keepdims=True)) + np.float32(1e-12)
     placed = np.array(corners, float)
-    turned = np.array(pilots) * _phases(-placed, carrier.pilots)
-    return _Windows(centres=placed + TILE / 2, pilots=turned, step=step)
+    return _Windows(centres=placed + TILE / 2, pilots=seen * _phases(-placed, carrier.pilots), step=step)
+
+
+def _filled(sheet: Image) -> Image:
+    """Share of each window (corners _HALF steps apart) that lies in the picture."""
+    down, across = (side // _HALF for side in sheet.shape)
+    inside = (sheet != 0).reshape(down, _HALF, across * _HALF).sum(axis=1, dtype=np.int32)
+    blocks = inside.reshape(down, across, _HALF).sum(axis=2)
+    windows = blocks[:-1, :-1] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[1:, 1:]
+    filled: Image = (windows / TILE**2).astype(np.float32)
+    return filled
 
 
 def _phases(moves: Matrix, frequencies: NDArray[np.int64]) -> Complex:
@@ -172,14 +182,11 @@ def _search_bend(windows: _Windows, field: _Field, carrier: Carrier) -> tuple[_F
     Returns:
         The bent field, and complex64 (n_pilots,) whose conjugate aligns the pilots; None when nothing stands out.
     """
-    down, across = (part.ravel() for part in np.meshgrid(_BENDS, _BENDS, indexing="ij"))
-    coefficients = np.zeros(
-        (len(down), 6, 2)
-    )  # x moves by (down r + across c) x: quadratic terms r r, r c, c c
-    coefficients[:, 3, 0] = coefficients[:, 4, 1] = down
-    coefficients[:, 4, 0] = coefficients[:, 5, 1] = across
-    moves = np.einsum("nb,kbd->knd", field.basis(windows.centres), coefficients)
-    sums = np.einsum("knp,np->kp", _phases(moves, carrier.pilots), windows.pilots)
+    places = (windows.centres - field.centre) / field.half  # (n, 2)
+    bends = np.multiply.outer(_BENDS, places[..., None] * places[:, None, :])  # (n_bends, n, 2 directions, 2)
+    down, across = (_phases(bends[:, :, axis], carrier.pilots).transpose(2, 0, 1) for axis in (0, 1))
+    sums = (down * windows.pilots.T[:, None]) @ across.transpose(0, 2, 1)  # (n_pilots, n_bends, n_bends)
+    sums = sums.reshape(len(sums), -1).T
     best, strength = None, _LEAST_STRENGTH
     rows, columns = carrier.pilots.T
     for sign in (1, -1):
@@ -192,8 +199,19 @@ def _search_bend(windows: _Windows, field: _Field, carrier: Carrier) -> tuple[_F
             index, row, column = np.unravel_index(surfaces.argmax(), surfaces.shape)
             shift = np.array([row, column], float) * (TILE / _SURFACE)
             strength = height
-            best = replace(field, coefficients=coefficients[index]), known * _phases(-shift, carrier.pilots)
+            best = (
+                _bend(field, *(_BENDS[part] for part in divmod(int(index), len(_BENDS)))),
+                known * _phases(-shift, carrier.pilots),
+            )
     return best
+
+
+def _bend(field: _Field, down: float, across: float) -> _Field:
+    """A perspective: x moves by (down r + across c) x, in quadratic terms r r, r c, c c."""
+    coefficients = np.zeros((6, 2))
+    coefficients[3, 0] = coefficients[4, 1] = down
+    coefficients[4, 0] = coefficients[5, 1] = across
+    return replace(field, coefficients=coefficients)
 
 
 def _fit(

@@ -9,13 +9,14 @@ secret phase, and the sign of one coded bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.marking.payload import PAYLOAD_BITS
+from generator.marking.payload import LENGTHS, PAYLOAD_BITS, AssetId
 from generator.marking.watermark import convolutional
 from generator.marking.watermark.keys import WatermarkKey
 
@@ -31,6 +32,36 @@ Shift = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
+class Channel:
+    """How the data coefficients carry payloads of one length.
+
+    Args:
+        bits: length of the payload.
+        phasors: complex64 (n_data,), exp(i phi) of the secret phases.
+        coded_index: int64 (n_data,), which coded bit each data coefficient carries.
+    """
+
+    bits: int
+    phasors: NDArray[np.complex64]
+    coded_index: NDArray[np.int64]
+
+    def signs(self, value: int) -> NDArray[np.float32]:
+        """Sign of every data coefficient for a payload: float32 (n_data,), +1 or -1."""
+        signs: NDArray[np.float32] = convolutional.encode(value, self.bits)[self.coded_index]
+        return signs
+
+    def project(self, coefficients: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Component of each data coefficient along its secret phase: float32 (n_data,)."""
+        component: NDArray[np.float32] = (coefficients * self.phasors.conj()).real
+        return component
+
+    def gather(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Sum of the projections per coded bit: float32 (coded_length,), positive for a coded 0."""
+        length = convolutional.coded_length(self.bits)
+        return np.bincount(self.coded_index, projections, length).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class Carrier:
     """Everything that a key decides.
 
@@ -38,37 +69,25 @@ class Carrier:
         pilots: int64 (n_pilots, 2), (row, column) frequencies, cycles per tile; one half-plane only.
         pilot_phases: float64 (n_pilots,), radians.
         data: int64 (n_data, 2), like pilots.
-        data_phasors: complex64 (n_data,), exp(i phi) of the secret phases.
-        coded_index: int64 (n_data,), which coded bit each data coefficient carries.
+        channels: by length of the payload; the pilots are the same for all.
     """
 
     pilots: NDArray[np.int64]
     pilot_phases: NDArray[np.float64]
     data: NDArray[np.int64]
-    data_phasors: NDArray[np.complex64]
-    coded_index: NDArray[np.int64]
+    channels: Mapping[int, Channel]
 
-    def tile(self, value: int) -> NDArray[np.float32]:
-        """The tile that carries payload `value`: float32 (TILE, TILE), mean 0, root mean square 1."""
-        signs = convolutional.encode(value, PAYLOAD_BITS)[self.coded_index]
+    def tile(self, payload: AssetId) -> NDArray[np.float32]:
+        """The tile that carries a payload: float32 (TILE, TILE), mean 0, root mean square 1."""
+        channel = self.channels[payload.bits]
         spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
         pilot_gain = math.sqrt(PILOT_ENERGY / len(self.pilots))
         data_gain = math.sqrt((1 - PILOT_ENERGY) / len(self.data))
         _place(spectrum, self.pilots, pilot_gain * np.exp(1j * self.pilot_phases))
-        _place(spectrum, self.data, data_gain * signs * self.data_phasors)
+        _place(spectrum, self.data, data_gain * channel.signs(payload.value) * channel.phasors)
         tile: NDArray[np.float32] = np.fft.irfft2(spectrum, (TILE, TILE)).astype(np.float32)
         tile /= np.sqrt(np.mean(tile * tile))
         return tile
-
-    def project(self, coefficients: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Component of each data coefficient along its secret phase: float32 (n_data,)."""
-        component: NDArray[np.float32] = (coefficients * self.data_phasors.conj()).real
-        return component
-
-    def gather(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Sum of the projections per coded bit: float32 (coded_length,), positive for a coded 0."""
-        length = convolutional.coded_length(PAYLOAD_BITS)
-        return np.bincount(self.coded_index, projections, length).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -77,13 +96,22 @@ def build_carrier(key: WatermarkKey) -> Carrier:
     frequencies = _ring()
     pilot = _choose_pilots(frequencies, key)
     pilots, data = frequencies[pilot], frequencies[~pilot]
-    phases = 2 * np.pi * key.uniform("tile-fourier.1/data-phases", len(data))
     return Carrier(
         pilots=pilots,
         pilot_phases=2 * np.pi * key.uniform("tile-fourier.1/pilot-phases", len(pilots)),
         data=data,
-        data_phasors=np.exp(1j * phases).astype(np.complex64),
-        coded_index=_interleave(np.hypot(*data.T), key),
+        channels={bits: _open_channel(np.hypot(*data.T), key, bits) for bits in LENGTHS},
+    )
+
+
+def _open_channel(radius: NDArray[np.float64], key: WatermarkKey, bits: int) -> Channel:
+    """The key's channel for payloads of `bits` bits on data coefficients of these radii."""
+    name = "" if bits == PAYLOAD_BITS else f"-{bits}"
+    phases = 2 * np.pi * key.uniform(f"tile-fourier.1/data-phases{name}", len(radius))
+    return Channel(
+        bits=bits,
+        phasors=np.exp(1j * phases).astype(np.complex64),
+        coded_index=_interleave(radius, key, f"tile-fourier.1/interleave{name}", bits=bits),
     )
 
 
@@ -112,19 +140,21 @@ def _choose_pilots(frequencies: NDArray[np.int64], key: WatermarkKey) -> NDArray
     return chosen
 
 
-def _interleave(radius: NDArray[np.float64], key: WatermarkKey) -> NDArray[np.int64]:
-    """Deal the coded bits out so that each owns low and high frequencies: int64 (n_data,).
+def _interleave(
+    radius: NDArray[np.float64], key: WatermarkKey, label: str, *, bits: int
+) -> NDArray[np.int64]:
+    """Deal the coded bits of a payload out so that each owns low and high frequencies: int64 (n_data,).
 
     Coefficients are sorted by slightly jittered radius; every run of as many as there are coded bits gets
     its own permutation of them.
     """
-    length = convolutional.coded_length(PAYLOAD_BITS)
+    length = convolutional.coded_length(bits)
     jitter = key.uniform("tile-fourier.1/jitter", len(radius)) - 0.5
     order = np.argsort(radius + 1.7 * jitter, kind="stable")
     coded = np.empty(len(radius), np.int64)
     for start in range(0, len(order), length):
         run = order[start : start + length]
-        coded[run] = key.permutation(f"tile-fourier.1/interleave/{start}", length)[: len(run)]
+        coded[run] = key.permutation(f"{label}/{start}", length)[: len(run)]
     return coded
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from generator.errors import InputError
 from generator.marking.watermark.interface import Geometry, Pixels, check_pixels
-from generator.marking.watermark.synchronise import Image
+from generator.marking.watermark.spectrum import Image
 
 MISMATCH = "watermark.content.mismatch"
 """Code of the finding."""

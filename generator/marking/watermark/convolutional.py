@@ -1,7 +1,11 @@
-"""Convolutional code (constraint length 9, rate 1/4) with a soft-decision Viterbi decoder, vectorised.
+"""Convolutional code (constraint length 9, rate 1/4) with a soft-decision Viterbi decoder for many messages at once.
 
 Every input bit leaves four coded bits that depend on it and the eight bits before it. Eight zero bits at the
 end bring the encoder back to state 0, so that the last payload bits are as well protected as the others.
+
+Better codes were tried on what 41 attacks left of the mark in 16 photographs at 46 dB: tail-biting and memories of
+10, 12 and 14 bits read at most 0.6 % more identifiers of 64 bits and 2.3 % more of 128, at 2 to 200 times the cost.
+The bound on the p-value asks for nearly as much signal as this code.
 
 Source: generators 463, 535, 733, 745 (octal), the maximum-free-distance code of Larsen, IEEE Trans. Inf.
 Theory 19(3), 1973 (free distance 24); A. Viterbi, IEEE Trans. Inf. Theory 13(2), 1967.
@@ -70,42 +74,52 @@ class Decoded:
     lead: float
 
 
-def decode(soft: NDArray[np.float32]) -> Decoded:
-    """Maximum-likelihood payload of soft coded bits.
+def decode(soft: NDArray[np.float32]) -> list[Decoded]:
+    """Maximum-likelihood payloads of soft coded bits.
 
     Args:
-        soft: float32 (coded_length(bits),), log-likelihood ratios up to a common positive factor; positive
+        soft: float32 (n, coded_length(bits)), log-likelihood ratios up to a positive factor per row; positive
             means a coded 0.
 
     Returns:
-        The payload; always one, whatever the input: the caller decides by a p-value.
+        One payload per row; always one, whatever the input: the caller decides by a p-value.
     """
-    steps = soft.size // RATE
-    branches = soft.reshape(steps, RATE).astype(np.float32) @ _branch_signs().reshape(RATE, 2 * STATES)
-    branches = branches.reshape(steps, 2, STATES // 2, 2)
-    metric = np.full(STATES, _UNREACHABLE, np.float32)
-    metric[0] = 0.0
-    differences = np.empty((steps, STATES), np.float32)  # above 0: the survivor came from state 2 j + 1
+    rows, steps = len(soft), soft.shape[1] // RATE
+    coded = np.ascontiguousarray(soft.reshape(rows, steps, RATE).transpose(1, 2, 0), np.float32)
+    # All generators begin and end with a 1, so either the new bit or the oldest one turns all four signs.
+    metrics = np.matmul(_branch_signs()[:, 0, :, 0].T, coded)  # (steps, STATES / 2, rows)
+    branches = np.stack([metrics, -metrics], axis=1)
+    paths = np.full((1, STATES // 2, 2, rows), _UNREACHABLE, np.float32)
+    paths[0, 0, 0] = 0.0
+    differences = np.empty((steps, 2, STATES // 2, rows), np.float32)  # above 0: came from state 2 j + 1
     for step in range(steps):
-        paths = metric.reshape(1, STATES // 2, 2) + branches[step]
-        first, second = paths[..., 0], paths[..., 1]
-        np.subtract(second, first, out=differences[step].reshape(2, STATES // 2))
-        metric = np.maximum(first, second).ravel()
-    return _trace_back(differences)
+        first = paths[:, :, 0] + branches[step]
+        second = paths[:, :, 1] - branches[step]
+        np.subtract(second, first, out=differences[step])
+        paths = np.maximum(first, second).reshape(1, STATES // 2, 2, rows)
+    return _trace_back(differences.reshape(steps, STATES, rows))
 
 
-def _trace_back(differences: NDArray[np.float32]) -> Decoded:
+def _trace_back(differences: NDArray[np.float32]) -> list[Decoded]:
     """Follow the survivors back from state 0; the tail bits are dropped.
 
     Every path with another payload joins the best path for good at some step, where it lost to it; the
     runner-up is the one that lost there by the least.
+
+    Args:
+        differences: float32 (steps, STATES, rows).
     """
-    steps = len(differences)
-    state, value, lead = 0, 0, np.inf
+    steps, _, rows = differences.shape
+    row = np.arange(rows)
+    state = np.zeros(rows, np.int64)
+    lead = np.full(rows, np.inf, np.float32)
+    bits = np.empty((steps, rows), np.uint8)
     for step in range(steps - 1, -1, -1):
-        if step < steps - MEMORY:
-            value |= (state >> (MEMORY - 1)) << (steps - MEMORY - 1 - step)
-        difference = float(differences[step, state])
-        lead = min(lead, abs(difference))
-        state = (state << 1 & (STATES - 1)) | int(difference > 0)
-    return Decoded(value=value, lead=lead)
+        bits[step] = state >> (MEMORY - 1)
+        difference = differences[step, state, row]
+        np.minimum(lead, np.abs(difference), out=lead)
+        state = (state << 1 & (STATES - 1)) | (difference > 0)
+    packed = np.packbits(bits[: steps - MEMORY], axis=0).T  # most significant first
+    spare = -(steps - MEMORY) % 8
+    values = [int.from_bytes(line.tobytes(), "big") >> spare for line in packed]
+    return [Decoded(value=value, lead=float(least)) for value, least in zip(values, lead, strict=True)]

@@ -1,5 +1,9 @@
 """Putting a tile into pixels: repetition, shift, perceptual mask, strength.
 
+The mark does not look at what the picture already has along the carrier. Taking 30 to 60 % of that off first
+(improved spread spectrum, Malvar and Florencio 2003) gains 4 to 6 % of -log10 p at 46 dB, no identifier more on
+8 photographs and 16 attacks, and doubles the cost; taking off all of it loses 5 % of the identifiers.
+
 Large pictures are worked on in strips, so that memory grows with the strip and not with the picture.
 """
 
@@ -13,7 +17,7 @@ import cv2
 import numpy as np
 
 from generator.marking.watermark.interface import InsufficientCapacityError, Pixels
-from generator.marking.watermark.synchronise import Image
+from generator.marking.watermark.spectrum import Image
 
 AMPLITUDE_CAP = 9.0  # grey levels; no pixel changes by more
 _MASK_RANGE = (0.7, 3.2)

@@ -6,7 +6,8 @@ only if the bound on the p-value is at most alpha. A scheme without a valid boun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -39,6 +40,7 @@ class Embedding:
             how much margin there is before the picture travels.
         scheme: name of the scheme.
         key_id: name of the key.
+        margins: disturbance -> -log10 of the bound after it; only from a `margin.MarginController`.
     """
 
     pixels: Pixels
@@ -47,6 +49,7 @@ class Embedding:
     log10_p: float
     scheme: str
     key_id: str
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Detection:
         payload: the identifier; None when not found, and also when a mark is there but too weak to read the
             identifier for sure (the reason says so).
         log10_p: log10 of the bound on the p-value, -inf < log10_p <= 0; 0.0 when nothing could be decoded.
-        candidates: number of geometries that the union bound pays for, fixed before the picture is seen.
+        candidates: number of readings (geometries times lengths of payload) that the union bound pays for, fixed
+            before the picture is seen.
         log10_odds: log10 of the likelihood ratio of the identifier to the next best one, under Gaussian noise.
         geometry: geometry of the best candidate when found, else None.
         reason: one plain sentence.
@@ -104,8 +108,8 @@ class Detection:
 class Scheme(Protocol):
     """One way to mark pixels. Implementations hold no state that depends on pictures.
 
-    `name` is the technique's name, also written as `alg` of the C2PA soft binding; `capacity` the payload in
-    bits; `min_side` the shortest side, px, of a picture that can be marked.
+    `name` is the technique's name, also written as `alg` of the C2PA soft binding; `capacity` the longest
+    payload in bits; `min_side` the shortest side, px, of a picture that can be marked.
     """
 
     @property
@@ -114,7 +118,7 @@ class Scheme(Protocol):
 
     @property
     def capacity(self) -> int:
-        """Payload in bits."""
+        """Longest payload in bits; 0: it only tells that there is a mark."""
 
     @property
     def min_side(self) -> int:
@@ -158,6 +162,14 @@ class Scheme(Protocol):
             InputError: not such an array, or another option out of range. A picture that is too small to
                 carry a mark is not an error: it is not found, with that reason.
         """
+
+
+def check_payload(payload: AssetId, *, capacity: int) -> None:
+    """Raise InputError if an identifier is longer than a scheme's `capacity`, bits."""
+    if payload.bits > capacity:
+        raise InputError(
+            f"asset id of {payload.bits} bits: the scheme carries at most {capacity}; use a shorter identifier"
+        )
 
 
 def check_pixels(pixels: Any) -> Pixels:  # noqa: ANN401 - refusing what is no array is the purpose

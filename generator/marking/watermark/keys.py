@@ -122,8 +122,28 @@ def load_key(path: Path) -> WatermarkKey:
     return key
 
 
+def replace_key(path: Path, key: WatermarkKey) -> None:
+    """Put `key` in the place of the file at `path`, which is complete at any moment."""
+    draft = _write_draft(path, key)
+    try:
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _write_new(path: Path, key: WatermarkKey) -> None:
     """Write `key` to `path` unless a file is there already; never leaves a partial file under that name."""
+    draft = _write_draft(path, key)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return  # another process was first: its key counts
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_draft(path: Path, key: WatermarkKey) -> Path:
+    """A complete private file beside `path`."""
     record = {"format": _FORMAT, "key_id": key.key_id, "secret": key.secret.hex()}
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -132,9 +152,7 @@ def _write_new(path: Path, key: WatermarkKey) -> None:
             json.dump(record, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return  # another process was first: its key counts
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+    return draft

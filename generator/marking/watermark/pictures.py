@@ -21,6 +21,8 @@ from generator.errors import InputError
 from generator.marking.payload import AssetId
 from generator.marking.watermark.interface import Embedding, InsufficientCapacityError, Pixels, Scheme
 from generator.marking.watermark.keys import WatermarkKey
+from generator.marking.watermark.sixteen_bit import FORMATS as DEEP_FORMATS
+from generator.marking.watermark.sixteen_bit import Deep, decode_deep, encode_deep
 
 AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -28,6 +30,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF")
 _ANIMATED = ("PNG", "WEBP", "GIF")
 _STEP_16 = 257  # 16-bit levels per 8-bit level
 _QUALITY = 95  # JPEG and WebP
+_ORIENTATION = 0x0112  # EXIF tag
+_OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # modes of pictures that become RGB
 _MOST_FRAMES = 1000
 _MOST_PIXELS = 1 << 28  # of all frames together
 
@@ -102,10 +106,16 @@ def mark_pixels(
         nonce: as of `Scheme.embed`.
 
     Raises:
-        InputError: not such an array.
+        InputError: not such an array, or it carries a mark of this key already: of two marks, either might be read.
         InsufficientCapacityError: too small, too flat, or too little of it visible to be read back.
     """
     before = view(pixels)
+    earlier = scheme.detect(before, key=key, search="quick")
+    if earlier.found:
+        raise InputError(
+            f"picture: carries this key's watermark already (identifier {earlier.payload or 'not readable'}); "
+            "mark the unmarked original instead"
+        )
     embedding = scheme.embed(before, payload, key=key, psnr=psnr, nonce=nonce)
     change = embedding.pixels.astype(np.int32) - before
     colour, alpha = _split(pixels)
@@ -155,8 +165,9 @@ def mark_file(
 ) -> MarkedFile:
     """Mark a picture file and encode it again in its own format, every frame with the same carrier.
 
-    A still picture is turned upright as its EXIF orientation says, and loses that entry; its colour profile is kept.
-    16-bit PNG and TIFF stay 16-bit. In an animation one carrier for all frames does not flicker.
+    A still picture is turned upright as its EXIF orientation says, and loses that entry; its colour profile is kept
+    (not in 16-bit TIFF, and not CMYK's, which becomes RGB). 16-bit PNG and TIFF stay 16-bit. In an animation one
+    carrier for all frames does not flicker.
 
     Args:
         data: PNG, JPEG, WebP, GIF or TIFF.
@@ -166,7 +177,7 @@ def mark_file(
         psnr: least PSNR, dB; None for the scheme's default.
 
     Raises:
-        InputError: no picture, damaged, or a format that cannot be written.
+        InputError: no picture, damaged, several pages, or a format that cannot be written.
         InsufficientCapacityError: a frame cannot carry the mark.
     """
 
@@ -187,10 +198,16 @@ def mark_file(
                 )
             if form in _ANIMATED and frames > 1:
                 return _mark_animation(image, form, mark)
-            deep = _decode_deep(data) if form in ("PNG", "TIFF") else None
+            if frames > 1:
+                raise InputError(
+                    f"picture file: {form} with {frames} pages; mark each page as a file of its own"
+                )
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
+            deep = decode_deep(data, orientation) if form in DEEP_FORMATS else None
             if deep is not None:
-                marked = mark(deep)
-                return _describe(_encode_deep(marked.pixels, form), form, [marked.embedding])
+                done = mark(deep)
+                encoded = encode_deep(cast(Deep, done.pixels), form, image.info.get("icc_profile"))
+                return _describe(encoded, form, [done.embedding])
             upright = ImageOps.exif_transpose(image)
             marked = mark(np.asarray(upright.convert(_mode(upright))))
             return _describe(_encode(upright, marked.pixels, form), form, [marked.embedding])
@@ -217,35 +234,15 @@ def _mode(image: Image.Image) -> str:
 
 def _encode(original: Image.Image, pixels: AnyPixels, form: str) -> bytes:
     target = io.BytesIO()
-    options: dict[str, Any] = {"icc_profile": original.info.get("icc_profile")}
+    # A profile describes the colours that it was made for: CMYK's says nothing of RGB.
+    profile = None if original.mode in _OTHER_COLOURS else original.info.get("icc_profile")
+    options: dict[str, Any] = {"icc_profile": profile}
     if form in ("JPEG", "WEBP"):
         options["quality"] = _QUALITY
     if form == "JPEG":
         options["subsampling"] = 0
     Image.fromarray(pixels).save(target, form, **options)
     return target.getvalue()
-
-
-def _decode_deep(data: bytes) -> NDArray[np.uint16] | None:
-    """A 16-bit picture, RGB order; None when it has 8 bits."""
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16:
-        return None
-    deep: NDArray[np.uint16] = _swap(decoded).astype(np.uint16)
-    return deep
-
-
-def _encode_deep(pixels: AnyPixels, form: str) -> bytes:
-    _, encoded = cv2.imencode({"PNG": ".png", "TIFF": ".tiff"}[form], _swap(pixels))
-    return bytes(encoded)
-
-
-def _swap(pixels: AnyPixels) -> AnyPixels:
-    """RGB to BGR or back; alpha stays last."""
-    if pixels.ndim == 2 or pixels.shape[2] < 3:
-        return pixels
-    order = [2, 1, 0, 3][: pixels.shape[2]]
-    return cast(AnyPixels, np.ascontiguousarray(pixels[..., order]))
 
 
 def _mark_animation(image: Image.Image, form: str, mark: Callable[[AnyPixels], MarkedPicture]) -> MarkedFile:

@@ -1,11 +1,22 @@
-"""The watermark schemes of this project by name. `assay verify` tries each of them."""
+"""The watermark schemes by name: ours, which every installation has, and what users already have from others.
+
+`SCHEMES` are those that we publish with, always there. `list_entries` names every other one too: techniques of others
+bring the bits, and `adapters` puts our key, identifier and p-value on top. One that lacks its library or its model is
+absent by name, with the reason. Nothing is imported before it is used; what needs torch lives outside
+`generator.marking` and is named here by text only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from generator.errors import InputError
+from generator.marking.identity import assay_home
 from generator.marking.watermark.interface import Scheme
 from generator.marking.watermark.tile_fourier import TileFourier
 
@@ -14,14 +25,128 @@ _TILE_FOURIER = TileFourier()
 SCHEMES: Mapping[str, Scheme] = MappingProxyType({_TILE_FOURIER.name: _TILE_FOURIER})
 DEFAULT: Scheme = _TILE_FOURIER
 
+MODELS = "watermarks"
+"""Folder of the assay home for the models of others, and for the learned one after `assay train watermark`."""
 
-def get_scheme(name: str) -> Scheme:
-    """The scheme of that name.
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scheme of the registry.
+
+    Args:
+        name: of the scheme.
+        title: what people call the technique.
+        missing: why it cannot be used here; empty when it can.
+        load: makes it ready to use; raises WeightsError for a damaged model.
+    """
+
+    name: str
+    title: str
+    missing: str
+    load: Callable[[], Scheme]
+
+
+def list_entries(folder: Path | None = None) -> tuple[Entry, ...]:
+    """Every scheme known by name, available or not; no model is opened.
+
+    Args:
+        folder: of the models; default `MODELS` in the assay home.
+    """
+    folder = assay_home() / MODELS if folder is None else folder
+    ours = Entry(DEFAULT.name, "tile-Fourier, this project's own", "", lambda: DEFAULT)
+    return (ours, *(other.find(folder) for other in _OTHERS))
+
+
+def get_scheme(name: str, *, folder: Path | None = None) -> Scheme:
+    """The scheme of that name; `folder` as for `list_entries`.
 
     Raises:
-        InputError: no such scheme; the message lists the known ones.
+        InputError: no such scheme, or something that it needs is missing; the message says what is known, or missing.
+        WeightsError: its model is damaged.
     """
-    scheme = SCHEMES.get(name)
-    if scheme is None:
-        raise InputError(f"watermark scheme {name!r}: unknown; expected one of {', '.join(sorted(SCHEMES))}")
-    return scheme
+    if name in SCHEMES:
+        return SCHEMES[name]
+    entries = {entry.name: entry for entry in list_entries(folder)}
+    if name not in entries:
+        raise InputError(f"watermark scheme {name!r}: unknown; expected one of {', '.join(sorted(entries))}")
+    if entries[name].missing:
+        raise InputError(f"watermark scheme {name!r}: cannot be used here: {entries[name].missing}")
+    return entries[name].load()
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A scheme that may be missing.
+
+    Args:
+        name: of the scheme.
+        title: what people call the technique.
+        source: "module:function" that makes the scheme from the folder of models.
+        packages: that must be installed.
+        files: that must be in the folder of models.
+    """
+
+    name: str
+    title: str
+    source: str
+    packages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def find(self, folder: Path) -> Entry:
+        absent = [package for package in self.packages if importlib.util.find_spec(package) is None]
+        lacking = [folder / file for file in self.files if not (folder / file).is_file()]
+        missing = ""
+        if absent:
+            missing = f"the Python package {absent[0]} is not installed"
+        elif lacking:
+            missing = f"there is no file {lacking[0]}"
+        return Entry(self.name, self.title, missing, lambda: self._load(folder))
+
+    def _load(self, folder: Path) -> Scheme:
+        module, _, function = self.source.partition(":")
+        scheme: Scheme = getattr(importlib.import_module(module), function)(folder)
+        return scheme
+
+
+_PREFIX = "io.github.assay-audit."
+_NUMPY = "generator.marking.watermark.adapters.invisible_watermark:"
+_TORCH = "generator.watermark_checkpoints:"
+_OTHERS = (
+    _Other(f"{_PREFIX}dwtdct.1", "dwtDct of invisible-watermark", f"{_NUMPY}load_dwtdct"),
+    _Other(f"{_PREFIX}dwtdctsvd.1", "dwtDctSvd of invisible-watermark", f"{_NUMPY}load_dwtdctsvd"),
+    _Other(
+        f"{_PREFIX}rivagan.1",
+        "rivaGan of invisible-watermark",
+        f"{_NUMPY}load_rivagan",
+        packages=("onnxruntime",),
+        files=("rivagan_encoder.onnx", "rivagan_decoder.onnx"),
+    ),
+    _Other(
+        f"{_PREFIX}trustmark.1",
+        "TrustMark",
+        f"{_TORCH}load_trustmark",
+        packages=("torch",),
+        files=("trustmark_encoder.pt", "trustmark_decoder.pt"),
+    ),
+    _Other(
+        f"{_PREFIX}wam.1",
+        "Watermark Anything",
+        f"{_TORCH}load_watermark_anything",
+        packages=("torch",),
+        files=("wam_encoder.pt", "wam_decoder.pt"),
+    ),
+    _Other(
+        f"{_PREFIX}pixelseal.1",
+        "Pixel Seal",
+        f"{_TORCH}load_pixel_seal",
+        packages=("torch",),
+        files=("pixelseal.pt",),
+    ),
+    _Other(
+        f"{_PREFIX}learned.1",
+        "the learned scheme of `assay train watermark`",
+        "generator.learned_watermark:load_learned",
+        packages=("torch",),
+        files=("watermark.safetensors", "watermark.json"),
+    ),
+)

@@ -4,6 +4,8 @@ Embedding adds the same small integer pattern to red, green and blue, stronger w
 Detection removes the picture as well as it can, finds the lattice (`synchronise`), folds all tiles into one
 (`lattice`), and lets `decision` decode and judge it. No weights, no training: only the key is needed.
 
+What an attacker can do, with many pictures, with this code, or with a diffusion model: see `keyring`.
+
 The technique name is a reverse-DNS name of this project. It is NOT on the C2PA list of soft-binding
 algorithms: only this project reads it.
 """
@@ -11,16 +13,15 @@ algorithms: only this project reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 import cv2
 import numpy as np
 
 from generator.errors import InputError
-from generator.marking.payload import PAYLOAD_BITS, AssetId
-from generator.marking.watermark import decision, lattice, synchronise
-from generator.marking.watermark.bending import straighten
+from generator.marking.payload import LENGTHS, AssetId
+from generator.marking.watermark import decision, folding, lattice
 from generator.marking.watermark.carrier import TILE, Carrier, build_carrier
 from generator.marking.watermark.imprint import imprint
 from generator.marking.watermark.interface import (
@@ -34,26 +35,22 @@ from generator.marking.watermark.interface import (
     check_pixels,
 )
 from generator.marking.watermark.keys import WatermarkKey
-from generator.marking.watermark.synchronise import ASPECTS, Image, Matrix
+from generator.marking.watermark.search import find_placements
+from generator.marking.watermark.spectrum import Image
 
 NAME = "io.github.assay-audit.tile-fourier.1"
 MIN_SIDE = 128  # px
 SMALL_SIDE = 700  # px; below, the default PSNR is lower because fewer pixels carry the mark
 DEFAULT_PSNR = (42.0, 44.0)  # dB, below and from SMALL_SIDE on
 PSNR_RANGE = (30.0, 60.0)  # dB
-EXACT_SCALES = (1.0, 0.75, 0.5, 1.5, 2.0, 4.0)  # resize factors that need no search
 _LEAST_READ_SIDE = 48  # px; below, not even a quarter of a tile is left
-
-# Placements decoded per stage of the search. The union bound pays for decision.N_MAX whatever is reached.
-_NATIVE, _EXACT, _SEARCH, _ASPECT, _UPRIGHT, _BENT_POSES = 2, 2, 6, 4, 3, 2
-assert _NATIVE + _EXACT + _SEARCH + _ASPECT + 2 * _UPRIGHT + 2 + _BENT_POSES <= decision.N_MAX
 
 
 class TileFourier:
     """The scheme of this file; see `interface.Scheme` for the methods' contracts."""
 
     name = NAME
-    capacity = PAYLOAD_BITS
+    capacity = max(LENGTHS)
     min_side = MIN_SIDE
 
     def embed(
@@ -74,9 +71,9 @@ class TileFourier:
                 "short side; enlarge it before marking"
             )
         carrier = build_carrier(key)
-        tile = carrier.tile(payload.value)
+        tile = carrier.tile(payload)
         side = lattice.native_tile(height, width)
-        shift = _tile_shift(key, payload, nonce)
+        shift = tile_origin(key, payload, nonce)
         marked, measured = imprint(pixels, _resize_tile(np.roll(tile, shift, (0, 1)), side), psnr=target)
         log10_p = _margin(marked, payload, carrier)
         if log10_p > math.log10(ALPHA):
@@ -109,8 +106,8 @@ class TileFourier:
             return _nothing("The picture is one flat colour; it carries no watermark.", key)
         carrier = build_carrier(key)
         best: tuple[decision.Reading, lattice.Placement] | None = None
-        for placement in _placements(residual, carrier, factor=factor, shape=(height, width), search=search):
-            reading = decision.read(placement.read(carrier), carrier=carrier)
+        stages = find_placements(residual, carrier, factor=factor, shape=(height, width), search=search)
+        for reading, placement in _readings(stages, carrier):
             if best is None or reading.log10_p < best[0].log10_p:
                 best = reading, placement
             if _found(reading, alpha) and _sure(reading):
@@ -121,6 +118,16 @@ class TileFourier:
         reading, placement = best
         geometry = lattice.describe_geometry(placement, factor=factor, shape=(height, width))
         return _something(reading, geometry, key)
+
+
+def _readings(
+    stages: Iterable[Sequence[lattice.Placement]], carrier: Carrier
+) -> Iterator[tuple[decision.Reading, lattice.Placement]]:
+    """Every placement of one stage after the other, first as a payload of the default length."""
+    for placements in stages:
+        candidates = [placement.read(carrier) for placement in placements]
+        for bits in LENGTHS:
+            yield from zip(decision.read(candidates, carrier=carrier, bits=bits), placements, strict=True)
 
 
 def _found(reading: decision.Reading, alpha: float) -> bool:
@@ -135,15 +142,15 @@ def _something(reading: decision.Reading, geometry: Geometry, key: WatermarkKey)
     """The detection of a mark, with its identifier if that is sure."""
     reason = (
         "A watermark of this key was found; the chance that a picture without one looks like this is at most "
-        f"1e{reading.log10_p:.0f}."
+        f"1e{math.ceil(reading.log10_p)}."
     )
     if not _sure(reading):
         reason += " It is too weak to read its identifier for sure."
     return Detection(
         found=True,
-        payload=AssetId(reading.value) if _sure(reading) else None,
+        payload=reading.payload if _sure(reading) else None,
         log10_p=reading.log10_p,
-        candidates=decision.N_MAX,
+        candidates=decision.READINGS,
         log10_odds=reading.log10_odds,
         geometry=geometry,
         reason=reason,
@@ -158,7 +165,7 @@ def _nothing(reason: str, key: WatermarkKey, log10_p: float = 0.0) -> Detection:
         found=False,
         payload=None,
         log10_p=log10_p,
-        candidates=decision.N_MAX,
+        candidates=decision.READINGS,
         log10_odds=0.0,
         geometry=None,
         reason=reason,
@@ -177,7 +184,7 @@ def _target_psnr(psnr: float | None, *, short_side: int) -> float:
     return float(psnr)
 
 
-def _tile_shift(key: WatermarkKey, payload: AssetId, nonce: bytes) -> tuple[int, int]:
+def tile_origin(key: WatermarkKey, payload: AssetId, nonce: bytes) -> tuple[int, int]:
     """Where the tile starts, lattice steps: another place for every payload.
 
     Without this, the average of many marked pictures would show the pattern (measured: 60 are enough).
@@ -199,82 +206,9 @@ def _margin(marked: Pixels, payload: AssetId, carrier: Carrier) -> float:
     """The p-value bound, log10, that `detect` reports for these pixels; 0 if it would not read `payload`."""
     luma, factor = lattice.reduce_luma(marked)
     matrix = np.eye(2) / (lattice.native_tile(*marked.shape[:2]) * factor)
-    spectrum = lattice.fold(lattice.compute_residual(luma), matrix)
+    (spectrum,) = folding.fold(lattice.compute_residual(luma), [matrix])
     if spectrum is None:
         return 0.0
     (placement,) = lattice.locate(spectrum, matrix, carrier, turns=lattice.DIHEDRAL[:1])
-    reading = decision.read(placement.read(carrier), carrier=carrier)
-    return reading.log10_p if reading.value == payload.value and _sure(reading) else 0.0
-
-
-def _placements(
-    residual: Image, carrier: Carrier, *, factor: float, shape: tuple[int, int], search: Search
-) -> Iterator[lattice.Placement]:
-    """Geometries worth decoding, likeliest first; each stage is computed only when it is reached."""
-    native = lattice.native_tile(*shape)
-    yield from _strongest(
-        residual, carrier, [np.eye(2) / (native * factor)], turns=lattice.DIHEDRAL, keep=_NATIVE
-    )
-    exact = [np.eye(2) / (TILE * scale * factor) for scale in EXACT_SCALES if TILE * scale != native]
-    yield from _strongest(residual, carrier, exact, turns=lattice.UPRIGHT, keep=_EXACT)
-    if search == "quick":
-        return
-    spectrum = synchronise.compute_spectrum(residual)
-    likeliest: list[lattice.Placement] = []
-    stages = (
-        ((1.0,), synchronise.MAGNIFICATIONS, _SEARCH),
-        (ASPECTS, synchronise.ASPECT_MAGNIFICATIONS, _ASPECT),
-    )
-    for aspects, magnifications, keep in stages:
-        poses = synchronise.find_poses(
-            spectrum,
-            carrier.pilots,
-            aspects=aspects,
-            count=keep,
-            upright=_UPRIGHT,
-            magnifications=magnifications,
-        )
-        refined = (synchronise.refine(spectrum, pose.matrix(), carrier.pilots) for pose in poses)
-        matrices = [matrix for matrix in refined if matrix is not None]
-        placements = _strongest(residual, carrier, matrices, turns=lattice.HALF_TURN, keep=keep + _UPRIGHT)
-        yield from placements
-        likeliest += placements[:1]
-    likeliest.sort(key=lambda placement: -placement.coherence)
-    starts = [np.eye(2) / (native * factor)]
-    starts += [placement.matrix for placement in likeliest[:1]]
-    yield from _straightened(residual, carrier, starts, side=native * factor)
-
-
-def _straightened(
-    residual: Image, carrier: Carrier, starts: list[Matrix], *, side: float
-) -> Iterator[lattice.Placement]:
-    """Placements in a bent picture whose tiles have about `side` px: from `starts`, and where the pilots point to."""
-    window = cv2.getOptimalDFTSize(round(side))
-    if min(residual.shape) >= window:
-        low, high = synchronise.NEAR_MAGNIFICATIONS
-        near = low * side / TILE, high * side / TILE
-        coarse = synchronise.compute_coarse_spectrum(residual, window)
-        poses = synchronise.find_poses(
-            coarse, carrier.pilots, aspects=(1.0,), count=_BENT_POSES, magnifications=near
-        )
-        starts += [pose.matrix() for pose in poses]
-    for matrix in starts:
-        spectrum = straighten(residual, matrix, carrier)
-        if spectrum is not None:
-            (placement, *_) = sorted(
-                lattice.locate(spectrum, matrix, carrier, turns=lattice.HALF_TURN), key=lambda p: -p.coherence
-            )
-            yield placement
-
-
-def _strongest(
-    residual: Image, carrier: Carrier, matrices: list[Matrix], *, turns: tuple[Matrix, ...], keep: int
-) -> list[lattice.Placement]:
-    """The `keep` placements with the most coherent pilots, best first."""
-    found: list[lattice.Placement] = []
-    for matrix in matrices:
-        spectrum = lattice.fold(residual, matrix)
-        if spectrum is not None:
-            found += lattice.locate(spectrum, matrix, carrier, turns=turns)
-    found.sort(key=lambda placement: -placement.coherence)
-    return found[:keep]
+    (reading,) = decision.read([placement.read(carrier)], carrier=carrier, bits=payload.bits)
+    return reading.log10_p if reading.payload == payload and _sure(reading) else 0.0

@@ -44,6 +44,22 @@ def test_every_shipped_share_is_a_share_and_every_prompt_of_the_shipped_set_has_
     assert all(0 < shares["woman"] < 1 for shares in found.by_prompt.values())
 
 
+def test_activities_that_are_an_occupation_have_its_share() -> None:
+    from generator.prompts import load_prompts
+
+    prompts = load_prompts("activities").prompts
+    ids = [prompt.prompt_id for prompt in prompts]
+    found = load_references([BLS], schema=SCHEMA, prompt_ids=ids)["presentation"]
+    without = {
+        prompt.prompt_id
+        for prompt in prompts
+        if prompt.metadata["activity.kind"] == "work" and prompt.prompt_id not in found.by_prompt
+    }
+    assert without == {"giving-a-speech"}
+    assert found.by_prompt["driving-a-truck"]["woman"] == pytest.approx(0.079)
+    assert "cooking" not in found.by_prompt  # at home, of which a labour market knows nothing
+
+
 def test_labour_market_shares_need_the_groups_they_are_of() -> None:
     with pytest.raises(InputError, match="female"):
         load_references([BLS], schema={"presentation": ("female", "male")}, prompt_ids=PROMPTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,16 @@ from audit.evidence import Status
 from audit.provenance.channels import PADDING, find_channels
 from audit.provenance.gather import Setup, examine
 from audit.provenance.verdict import judge
-from benchmarks.attack_matrix import Kit, cases
-from benchmarks.forgeries import flip, forge, picture, sign
+from benchmarks.attack_case import Case, Kit, run_case, words
+from benchmarks.attack_matrix import cases
+from benchmarks.forgeries import flip, picture, sign
+from benchmarks.store_surgery import box, forge
 from benchmarks.verify_mutations import Mutant, mutate, unexplained
-
-SECONDS = 2.0  # of processor time for one file, also for a bomb
 
 
 @pytest.fixture(scope="module")
-def kit() -> Kit:
-    return Kit()
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    return Kit(tmp_path_factory.mktemp("kit"))
 
 
 @pytest.fixture
@@ -35,20 +35,30 @@ def test_the_unchanged_file_passes(kit: Kit, setup: Setup, tmp_path: Path) -> No
     assert (evidence.find("verdict").value, evidence.status) == ("trusted", Status.PASS)
 
 
-def test_no_attack_passes(kit: Kit, setup: Setup, tmp_path: Path) -> None:
-    path = tmp_path / "asset"
-    wrong, names = [], set()
+def test_no_attack_passes(kit: Kit, tmp_path: Path) -> None:
+    """Nor does one crash or exhaust the reader; and the few good files among them are not refused."""
+    wrong, names = [], []
     for case in cases(kit):
-        names.add(case.name)
-        path.write_bytes(case.data)
-        started = time.process_time()
-        evidence = judge(examine(path, setup, with_crjson=False))
-        seconds = time.process_time() - started
-        word, check = evidence.find("verdict").value, evidence.find(case.check)
-        if word not in case.words or Status.PASS in (evidence.status, check.status) or seconds > SECONDS:
-            wrong.append((case.name, word, evidence.status, check.value, round(seconds, 2)))
+        if case.seconds > 10:
+            continue  # the engine hashes two gigabytes; `benchmarks.verify` waits for it
+        outcome = run_case(case, kit, tmp_path)
+        names.append(case.name)
+        if outcome.wrong:
+            wrong.append((case.name, outcome.wrong))
     assert wrong == []
-    assert len(names) >= 40
+    assert len(set(names)) == len(names) >= 100
+
+
+def test_a_wrong_verdict_is_noticed(kit: Kit, tmp_path: Path) -> None:
+    """Else a matrix in which everything is right would say nothing."""
+    good = Case("good", kit.signed, words("trusted"))
+    assert "passes" in run_case(good, kit, tmp_path).wrong
+    assert run_case(replace(good, passes=True), kit, tmp_path).wrong == ""
+    assert "is called" in run_case(replace(good, words=words("tampered")), kit, tmp_path).wrong
+    assert "took" in run_case(replace(good, passes=True, seconds=0), kit, tmp_path).wrong
+    assert "took" in run_case(replace(good, passes=True, mebibytes=-1), kit, tmp_path).wrong
+    stripped = Case("stripped", kit.plain, words("nothing found"), passes=True)
+    assert "refused" in run_case(stripped, kit, tmp_path).wrong
 
 
 def test_a_forged_signature_is_as_good_as_the_real_one(kit: Kit, setup: Setup, tmp_path: Path) -> None:
@@ -90,7 +100,20 @@ def test_a_changed_byte_is_found_or_lies_in_a_named_channel(kit: Kit, kind: str,
     signed = sign(picture(kind, side=24), kit.leaf, mime=mime)
     rng = random.Random(f"mutations of {kind}")
     mutants = [Mutant(rng.randrange(len(signed)), rng.randrange(1, 256)) for _ in range(120)]
-    mutants += [Mutant(start, 0x40) for _, spans in find_channels(signed).spans for start, _ in spans]
+    mutants += [
+        Mutant(start, 0x40) for _, spans in find_channels(signed).spans for start, end in spans if start < end
+    ]
     outcomes = [mutate(signed, mutant, kit.trust) for mutant in mutants]
     assert unexplained(outcomes) == []
     assert {outcome.kind for outcome in outcomes} >= {"fails", "unsigned"}
+
+
+def test_a_store_that_only_we_would_read_teaches_us_nothing(kit: Kit, setup: Setup, tmp_path: Path) -> None:
+    """A film with a stranger's manifest store in a box that no engine reads, signed by somebody who is trusted."""
+    decoy = box(b"free", sign(kit.plain, kit.unknown, embed=False))
+    film = box(b"ftyp", b"isom" + bytes(4) + b"isom") + decoy + box(b"mdat", bytes(64))
+    path = tmp_path / "asset.mp4"
+    path.write_bytes(sign(film, kit.leaf, mime="video/mp4"))
+    assert judge(examine(path, setup, with_crjson=False)).find("c2pa.trust").value == "unread"
+    path.write_bytes(sign(kit.plain, kit.unknown))
+    assert judge(examine(path, setup, with_crjson=False)).find("c2pa.trust").value == "untrusted"

@@ -14,7 +14,8 @@ from audit.provenance.signer import load_certificates, revoked_since
 from audit.provenance.trust import DEVELOPMENT_LIST, SIGNER_LIST, TrustLists, build_lists
 from audit.provenance.verdict import judge
 from audit.provenance.whatif import what_if
-from benchmarks.forgeries import DAY, Authority, Leaf, forge, picture, sign
+from benchmarks.forgeries import DAY, Authority, Leaf, picture, sign
+from benchmarks.store_surgery import forge
 from generator.marking.timestamps import TimeAuthority, serve_time
 
 NOW = dt.datetime.now(dt.UTC)
@@ -139,3 +140,21 @@ def test_what_would_change_the_verdict(signed: bytes, stamped: bytes, tmp_path: 
 def test_what_a_known_authority_for_time_would_change(stamped: bytes, tmp_path: Path) -> None:
     rows = table(stamped, tmp_path, build_lists([ROOT.pem], [], [], source="test"))
     assert next(row for name, row in rows.items() if "time-stamp authorities" in name)[0] == "trusted"
+
+
+def test_a_time_stamp_counts_only_by_the_list_for_time(tmp_path: Path) -> None:
+    """The engine trusts one under an anchor for signers as well; without a list for time, so do we."""
+    stamper = ROOT.issue("Clock", purposes=["1.3.6.1.5.5.7.3.8"])
+    with serve_time(TimeAuthority((stamper.certificate, stamper.issuer), stamper.key)) as address:
+        data = sign(picture(), LEAF, time_authority=address)
+
+    def time_of(trust: TrustLists) -> object:
+        return verify(data, tmp_path, trust=trust).find("c2pa.time").value
+
+    assert time_of(TRUST) == "stamp-unproven"
+    assert time_of(build_lists([ROOT.pem], [], [], source="test")) == "stamped"
+    both = build_lists([ROOT.pem], [ROOT.pem, CLOCK.pem], [], source="test")
+    assert time_of(both) == "stamped"
+    other = build_lists([ROOT.pem, CLOCK.pem], [CLOCK.pem], [], source="test")
+    assert time_of(other) == "stamp-unproven"
+    assert verify(data, tmp_path).status is Status.PASS  # it adds nothing, and takes nothing away

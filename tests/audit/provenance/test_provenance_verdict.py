@@ -87,8 +87,8 @@ def test_codes_of_the_engine(found: Codes, expected: str, status: Status) -> Non
 def test_a_signature_that_cannot_be_found_in_the_file_leaves_it_open() -> None:
     """Then the purposes of its certificate were not looked at, and the engine does not look at all of them."""
     evidence = judge(layers(channels=Channels()))
-    assert (word(evidence), evidence.status) == ("trusted", Status.INCONCLUSIVE)
-    assert evidence.find("c2pa.unsigned").value == "unread"
+    assert (word(evidence), evidence.status) == ("intact, signer not checked", Status.INCONCLUSIVE)
+    assert evidence.find("c2pa.trust").value == evidence.find("c2pa.unsigned").value == "unread"
 
 
 def test_the_engine_saying_trusted_is_not_enough() -> None:

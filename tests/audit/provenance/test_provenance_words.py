@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.provenance import checks_credentials, checks_marks
+from audit.provenance.checks_content import check_content
 from audit.provenance.recovery import RecoveryState
 from audit.provenance.recovery_checks import check_recovery
 from audit.provenance.words import VERDICTS, WORDS, choose_row, format_table
@@ -45,6 +46,7 @@ ROWS = [
     (GOOD, {"c2pa.signature": "mismatch"}, "tampered"),
     (GOOD, {"c2pa.integrity": "damaged"}, "manifest damaged"),
     (GOOD, {"agreement.asset_id": "disagree"}, "marks disagree"),
+    (GOOD, {"watermark.content": "mismatch"}, "marks disagree"),
     (GOOD, {"ledger.entry": "other-manifest"}, "marks disagree"),
     (GOOD, {"labels.iptc": "contradicts"}, "marks disagree"),
     (GOOD, {"labels.iptc": "conflicting"}, "marks disagree"),
@@ -63,6 +65,7 @@ ROWS = [
     (GOOD, {}, "trusted"),
     (GOOD, {"c2pa.trust": "development"}, "intact, development identity"),
     (GOOD, {"c2pa.trust": "untrusted"}, "intact, signer not on a trust list"),
+    (GOOD, {"c2pa.trust": "unread"}, "intact, signer not checked"),
     (GOOD, {"c2pa.trust": "no-list"}, "intact, no trust list given"),
     (BARE, {"watermark.payload": "found", "recovered": "recovered"}, "recovered, bytes differ"),
     (BARE, {"recovered": "bytes-equal"}, "recovered, manifest kept elsewhere"),
@@ -100,6 +103,7 @@ def test_nothing_good_hides_a_broken_part() -> None:
         "labels.aigc": ("conflicting",),
         "ledger.entry": ("other-manifest",),
         "agreement.asset_id": ("disagree",),
+        "watermark.content": ("mismatch",),
     }
     for name, values in breaking.items():
         for value in values:
@@ -116,6 +120,7 @@ def test_conditions_name_values_that_the_checks_give() -> None:
         "c2pa.time": checks_credentials.check_time,
         "c2pa.chain": checks_credentials.check_chain,
         "watermark.payload": checks_marks.check_watermark,
+        "watermark.content": check_content,
         "labels.aigc": checks_marks.check_aigc,
         "labels.iptc": checks_marks.check_iptc,
         "ledger.entry": checks_marks.check_ledger,

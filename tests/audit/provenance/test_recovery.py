@@ -13,7 +13,7 @@ from recovery_making import CORPUS, change, copy, entry_of, publish_portrait
 
 from audit.collection import load_pixels
 from audit.evidence import Status
-from audit.provenance.gather import build_setup, examine
+from audit.provenance.gather import Setup, build_setup, examine
 from audit.provenance.recovery import NEARLY_EQUAL, Recovery, RecoveryState, recover
 from audit.provenance.recovery_checks import check_recovery
 from audit.provenance.recovery_comparison import (
@@ -23,7 +23,9 @@ from audit.provenance.recovery_comparison import (
     render_comparison,
 )
 from audit.provenance.recovery_sources import Candidate, LedgerSource
-from audit.provenance.trust import load_trust
+from audit.provenance.trust import build_lists, load_trust
+from benchmarks.attack_case import TIME_STAMPING
+from benchmarks.forgeries import EMAIL, Authority, picture, sign
 from generator.errors import CannotCheckError
 from generator.marking.fingerprint import make_preview
 from generator.marking.payload import AssetId
@@ -104,6 +106,24 @@ def test_signed_fingerprint_stands_in_for_the_picture(assay_home: Path, ledger: 
     other = tmp_path / "other.png"
     Image.fromarray(CORPUS.drawing(2, 256)).save(other)
     assert recover(other, [source], **asked).state is RecoveryState.NOT_COMPARED
+
+
+@pytest.mark.parametrize(("purposes", "value"), [((EMAIL,), "trusted"), ((TIME_STAMPING,), "unacceptable")])
+def test_a_recovered_signer_is_held_to_the_same_rules(
+    assay_home: Path, ledger: Path, tmp_path: Path, purposes: tuple[str, ...], value: str
+) -> None:
+    """The engine alone calls both trusted."""
+    root = Authority()
+    path = copy(publish_portrait(assay_home, 1), tmp_path / "copy.png")
+    blocks = [{"scope": {}, "value": AssetId.from_int(1).hex}]
+    binding = {"label": "c2pa.soft-binding", "created": True, "data": {"alg": DEFAULT.name, "blocks": blocks}}
+    leaf = root.issue(purposes=purposes)
+    change(ledger, 1, manifest=sign(picture(), leaf, assertions=[binding], embed=False))
+    trust = build_lists([root.pem], [], [], source="test")
+    found = recover(path, [LedgerSource(ledger)], payload=AssetId.from_int(1).hex, trust=trust)
+    layers = examine(path, Setup(trust=trust, search="off"))
+    checks = {check.name: check for check in check_recovery(found, layers)}
+    assert (found.state, checks["recovered.trust"].value) == (RecoveryState.RECOVERED, value)
 
 
 def test_damaged_and_swapped_entries(assay_home: Path, ledger: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import http.server
 import json
 import threading
@@ -14,12 +15,18 @@ import pytest
 from audit.cli.trust import _fetch
 from audit.cli.trust import add_parser as add_trust
 from audit.provenance.gather import build_setup, examine
-from audit.provenance.trust_store import import_list, load_stored, open_store, remove_list
+from audit.provenance.recovery_algorithms import FILE
+from audit.provenance.trust_store import import_list, load_algorithms, load_stored, open_store, remove_list
 from audit.provenance.verdict import judge
 from benchmarks.forgeries import Authority, picture, sign
 from generator.errors import CannotCheckError, InputError
 
 ROOT, CLOCK = Authority(), Authority("Clock Root")
+ENTRY = {
+    "alg": "org.example.mark",
+    "type": "watermark",
+    "entryMetadata": {"dateEntered": "2026-04-15T00:00:00.000Z"},
+}
 STAMPING = "1.3.6.1.5.5.7.3.8"
 
 
@@ -135,6 +142,7 @@ def test_files_that_are_no_lists(assay_home: Path, tmp_path: Path) -> None:
 def server(files: Path) -> Iterator[str]:
     (files / "C2PA-TRUST-LIST.pem").write_text(ROOT.pem)
     (files / "C2PA-TSA-TRUST-LIST.pem").write_text(CLOCK.pem)
+    (files / FILE).write_text(json.dumps([ENTRY]))
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
@@ -169,6 +177,8 @@ def test_the_official_lists_are_fetched_only_when_asked(
     assert (lists["c2pa"]["kind"], lists["c2pa-tsa"]["kind"]) == ("signers", "time-stamps")
     assert lists["c2pa"]["source"] == f"{server}/C2PA-TRUST-LIST.pem"
     assert lists["c2pa"]["sha256"] in err
+    assert lists["c2pa-algorithms"]["kind"] == "algorithms"
+    assert load_algorithms(open_store(assay_home)).is_listed("org.example.mark")
     with pytest.raises(CannotCheckError, match="cannot be fetched"):
         _fetch(f"{server}/absent.pem")
     with pytest.raises(InputError, match="https only"):
@@ -177,7 +187,7 @@ def test_the_official_lists_are_fetched_only_when_asked(
 
 def test_the_verb(assay_home: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list") == 0
-    assert "no trust list imported" in capsys.readouterr().out
+    assert "no list imported" in capsys.readouterr().out
     assert run("import", str(files / "signers.pem"), str(files / "my-tsa.pem")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines] == [
@@ -195,3 +205,30 @@ def test_the_official_lists_of_the_development_data(assay_home: Path, shared_dat
     run("import", str(folder / "C2PA-TRUST-LIST.pem"), str(folder / "C2PA-TSA-TRUST-LIST.pem"))
     lists = build_setup().trust
     assert (len(lists.signers), len(lists.time_stamps)) == (30, 22)
+    lists = build_setup().trust
+    run("import", str(shared_data / "c2pa" / FILE))
+    assert build_setup().trust == lists
+    assert len(load_algorithms(open_store(assay_home)).algorithms) == 32
+
+
+def test_a_list_of_algorithms_is_kept_beside_the_anchors_and_is_none(
+    assay_home: Path, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_algorithms(open_store(assay_home)).is_listed("org.example.mark") is None
+    (files / "listed.json").write_text(json.dumps([ENTRY]))
+    assert run("import", str(files / "listed.json")) == 0
+    (entry,) = open_store(assay_home).lists
+    assert (entry.kind, entry.certificates) == ("algorithms", 1)
+    assert entry.sha256 == hashlib.sha256((files / "listed.json").read_bytes()).hexdigest()
+    assert entry.sha256 in capsys.readouterr().err
+    setup = build_setup()
+    assert (setup.trust.signers, setup.trust.digest) == ((), "")
+    assert load_algorithms(open_store(assay_home)).is_listed("org.example.mark")
+    late = dt.datetime.now(dt.UTC) + dt.timedelta(days=100)
+    (warning,) = load_stored(open_store(assay_home), now=late).warnings
+    assert "listed was imported 100 days ago" in warning
+    (assay_home / "trust" / "listed.json").write_text("[]")
+    with pytest.raises(CannotCheckError, match="changed since it was imported"):
+        load_algorithms(open_store(assay_home))
+    assert run("remove", "listed") == 0
+    assert not (assay_home / "trust" / "listed.json").exists()

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from audit.collection import load_pixels
 from audit.provenance.gather import build_setup
-from audit.provenance.recovery_algorithms import FILE, AlgorithmList, import_algorithms, load_algorithms
+from audit.provenance.recovery_algorithms import FILE, AlgorithmList
+from audit.provenance.trust_store import ALGORITHMS, Store, import_list, load_algorithms
 from audit.service.guard import RateLimiter
 from audit.service.settings import (
     FETCH,
@@ -107,10 +108,10 @@ def test_what_the_service_says_of_itself(make_client: Make, published: list[Path
 
 def test_official_list(make_client: Make, published: list[Path], shared_data: Path, tmp_path: Path) -> None:
     official = shared_data / "c2pa" / FILE
-    imported = import_algorithms(official, tmp_path)
+    store = import_list(Store(tmp_path), official, kind=ALGORITHMS, name="algorithms")
+    imported = load_algorithms(store)
     assert imported.digest == hashlib.sha256(official.read_bytes()).hexdigest()
     assert len(imported.algorithms) == 32
-    assert load_algorithms(tmp_path) == imported
     assert (imported.is_listed(ALGORITHM), imported.is_listed(DEFAULT.name)) == (True, False)
     assert AlgorithmList().is_listed(ALGORITHM) is None
     supported = make_client(algorithms=imported).get("/v1/services/supportedAlgorithms").json()
@@ -121,7 +122,9 @@ def test_official_list(make_client: Make, published: list[Path], shared_data: Pa
     for broken in (b"[", b"{}", b"[]", b"[1]", json.dumps([{**entries[0], "alg": "no dots"}]).encode()):
         (tmp_path / "broken.json").write_bytes(broken)
         with pytest.raises(InputError):
-            import_algorithms(tmp_path / "broken.json", tmp_path / "kept")
+            import_list(
+                Store(tmp_path / "kept"), tmp_path / "broken.json", kind=ALGORITHMS, name="algorithms"
+            )
     assert not (tmp_path / "kept").exists()
 
 

@@ -32,12 +32,14 @@ class Server:
     Attributes:
         script: what the next answers are: (status, headers, body), "silent", "half", "empty", "policy", "url",
             "elsewhere", "broken" or "good"; when it is used up, every answer is good.
+        pages: what the next pictures fetched by address are: a status, "half" or "good".
         picture: bytes of the picture for a request's fields.
         asked: fields and headers of every request.
         made: how many pictures were made (and would be paid).
     """
 
     script: list[Any] = field(default_factory=list)
+    pages: list[Any] = field(default_factory=list)
     picture: Any = lambda fields: png(fields.get("seed", 0))  # noqa: E731
     asked: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
@@ -82,7 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.state.fetched.append(self.path)
-        self._send(200, png(7))
+        step = self.state.pages.pop(0) if self.state.pages else "good"
+        if isinstance(step, int):
+            self._send(step, b"{}")
+        else:
+            self._send(200, png(7), half=step == "half")
 
     def _send(self, status: int, body: bytes, *, half: bool = False, **headers: str) -> None:
         self.send_response(status)

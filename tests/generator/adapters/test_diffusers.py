@@ -1,4 +1,4 @@
-"""The adapter of diffusers, on random-weight pipelines of two architectures that were saved and loaded for real."""
+"""The adapter of diffusers, on random-weight pipelines of three architectures that were saved and loaded for real."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import pytest
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
+import diffusers
+import torch
 from scipy import stats
-from tiny_pipelines import save_stable_diffusion, save_stable_diffusion_3
+from tiny_pipelines import save_flux, save_stable_diffusion, save_stable_diffusion_3
 
 from generator.adapters.diffusers import DiffusersGenerator, digest_folder, normals
+from generator.adapters.diffusers_backwards import Backwards, first_order
 from generator.errors import CannotCheckError, InputError
 from generator.interface import GeneratedImage, Prompt, Request
 from generator.noise import PUBLIC_KEY
+from generator.sampling_mark import detect_signs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # other people's deprecations
@@ -33,6 +37,16 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A U-Net pipeline and a rectified-flow transformer."""
     folder = tmp_path_factory.mktemp("pipelines")
     return {"unet": save_stable_diffusion(folder / "1"), "flow": save_stable_diffusion_3(folder / "2")}
+
+
+@pytest.fixture(scope="module")
+def legible(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same with autoencoders that see again what they draw."""
+    folder = tmp_path_factory.mktemp("legible")
+    return {
+        "unet": save_stable_diffusion(folder / "1", legible=True),
+        "flow": save_stable_diffusion_3(folder / "2", legible=True),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +99,86 @@ def test_the_noise_is_normal_with_independent_keyed_signs() -> None:
     assert np.abs(np.corrcoef(np.abs(drawn).ravel(), signs.ravel())[0, 1]) < 4 / np.sqrt(drawn.size)
     wrong = np.stack([normals(seed, key=bytes(32), shape=(4, 16, 16)) for seed in range(40)]) > 0
     assert stats.binomtest(int((signs == wrong).sum()), signs.size).pvalue > 1e-3
+
+
+def _latents_of(generator: DiffusersGenerator, request: Request) -> torch.Tensor:
+    kept = dict(generator._arguments)
+    generator._arguments["output_type"] = "latent"
+    try:
+        return generator._run([request]).images
+    finally:
+        generator._arguments = kept
+
+
+@pytest.mark.parametrize("kind", ["unet", "flow", "v-prediction"])
+def test_the_way_back_ends_where_the_way_there_began(saved: dict[str, Path], kind: str) -> None:
+    """With full-strength random networks; stopping at the first guess, as DDIM inversion does, is not enough."""
+    generator = DiffusersGenerator(
+        str(saved["flow" if kind == "flow" else "unet"]), ["steps=5"], guidance=1.0
+    )
+    pipeline = generator._pipeline
+    if kind == "v-prediction":
+        pipeline.scheduler = type(pipeline.scheduler).from_config(
+            pipeline.scheduler.config, prediction_type="v_prediction"
+        )
+    latents = _latents_of(generator, REQUESTS[0])
+    start = normals(1000, key=PUBLIC_KEY, shape=tuple(latents.shape[1:]))
+    errors = []
+    for rounds in (1, 5):
+        forward = first_order(diffusers, pipeline.scheduler, where="x")
+        kept, pipeline.scheduler = pipeline.scheduler, Backwards(forward, rounds=rounds)
+        found = pipeline(**generator._arguments_of(REQUESTS[:1]) | {"output_type": "latent"}, latents=latents)
+        pipeline.scheduler = kept
+        errors.append(float(np.abs(found.images[0].numpy() - start).mean()))
+    assert errors[1] < 0.02
+    assert errors[1] < errors[0] / 4
+
+
+@pytest.mark.parametrize("kind", ["unet", "flow", "euler"])
+def test_the_seed_is_named_from_the_picture(legible: dict[str, Path], kind: str) -> None:
+    generator = DiffusersGenerator(str(legible["flow" if kind == "flow" else "unet"]), ["steps=4"])
+    if kind == "euler":  # another sampler of the same path
+        config = generator._pipeline.scheduler.config
+        generator._pipeline.scheduler = diffusers.EulerDiscreteScheduler.from_config(config)
+    images = [image for image in generator.generate(REQUESTS) if isinstance(image, GeneratedImage)]
+    found = [generator.read_mark(image.pixels, range(900, 1100)) for image in images]
+    assert [reading.seed for reading in found] == [1000, 1001, 1002]
+    assert np.median([reading.log10_p for reading in found]) < -20
+    half = np.zeros(images[0].pixels.shape[:2], np.float32)
+    half[:16] = 1
+    painted = np.where(half[..., None] > 0, images[0].pixels, 128).astype(np.uint8)
+    part = generator.read_mark(painted, range(900, 1100), seen=half)
+    assert part.seed == 1000
+    assert found[0].log10_p < part.log10_p < -5
+    start = generator.invert(images[0].pixels)
+    wrong = np.array([10 ** detect_signs(start, [seed]).log10_p for seed in range(5000, 5300)])
+    other = np.array([10 ** detect_signs(start, [1000], keys=[bytes([i] * 16)]).log10_p for i in range(100)])
+    for p in (wrong, other):
+        for level in (0.5, 0.1, 0.02):
+            assert (
+                stats.binomtest(int((p <= level).sum()), len(p), level, alternative="greater").pvalue > 1e-3
+            )
+        assert (p <= 0.5).mean() > 0.3
+
+
+def test_packed_latents_are_read_too(tmp_path: Path) -> None:
+    generator = DiffusersGenerator(str(save_flux(tmp_path / "3")), ["steps=3", "size=48x32"])
+    (image,) = generator.generate(REQUESTS[:1])
+    assert isinstance(image, GeneratedImage)
+    assert image.pixels.shape == (32, 48, 3)
+    assert generator.size == (32, 48)
+    found = generator.read_mark(image.pixels, range(900, 1100))
+    assert found.seed == 1000
+    assert found.log10_p < -20
+
+
+def test_a_sampler_without_a_way_back_is_named(legible: dict[str, Path]) -> None:
+    generator = DiffusersGenerator(str(legible["unet"]), ["steps=1"])
+    generator._pipeline.scheduler = diffusers.ScoreSdeVeScheduler()
+    with pytest.raises(CannotCheckError, match=r"ScoreSdeVeScheduler cannot be run backwards"):
+        generator.read_mark(np.zeros((32, 32, 3), np.uint8), [1])
+    with pytest.raises(CannotCheckError, match=r"48 x 32 px has latents .*--option size="):
+        generator.read_mark(np.zeros((32, 48, 3), np.uint8), [1])
 
 
 def test_a_sampler_that_draws_on_its_way_repeats_too(generators: dict[str, DiffusersGenerator]) -> None:

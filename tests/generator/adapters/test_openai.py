@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from email.utils import formatdate
 from pathlib import Path
@@ -13,7 +14,7 @@ from image_server import Server, image_server, png
 
 from generator.adapters.openai import OpenAIGenerator
 from generator.adapters.pictures import decode_picture
-from generator.errors import CannotCheckError, InputError
+from generator.errors import CannotCheckError, DiskFullError, InputError
 from generator.interface import GeneratedImage, Prompt, Refused, Request
 
 NURSE = Request(Prompt("nurse", "a portrait of a nurse"), 3, 2**40 + 5)
@@ -194,6 +195,48 @@ def test_a_picture_is_fetched_from_the_same_host_only(tmp_path: Path) -> None:
     failed = pytest.raises(InputError, match=r"203\.0\.113\.7, another host .* no connection was opened")
     with image_server("elsewhere") as server, failed:
         _one(_generator(server, tmp_path / "other"))
+
+
+def test_a_picture_that_comes_by_halves_is_fetched_again_and_not_made_again(
+    tmp_path: Path, pauses: list[float]
+) -> None:
+    with image_server("url") as server:
+        server.pages = ["half", 500, 429]
+        image = _one(_generator(server, tmp_path))
+    assert isinstance(image, GeneratedImage)
+    assert image.original is not None
+    assert image.original.read_bytes() == png(7)
+    assert (len(server.fetched), server.made, len(pauses)) == (4, 1, 3)
+
+
+def test_a_picture_that_cannot_be_fetched_now_is_fetched_later_and_not_paid_again(
+    tmp_path: Path, pauses: list[float]
+) -> None:
+    with image_server("url") as server:
+        server.pages = [500, 500]
+        with pytest.raises(CannotCheckError, match="run the same command again"):
+            _one(_generator(server, tmp_path, "attempts=2"))
+        image = _one(_generator(server, tmp_path, "attempts=2"))
+    assert isinstance(image, GeneratedImage)
+    assert server.made == 1
+
+
+def test_a_full_disk_stops_before_anything_more_is_bought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    later = Request(NURSE.prompt, 4, 9)
+    with image_server() as server:
+        monkeypatch.setattr("generator.adapters.openai.write_atomic", full)
+        with pytest.raises(DiskFullError, match="free space and run again"):
+            list(_generator(server, tmp_path).generate([NURSE, later]))
+        assert server.made == 1
+        monkeypatch.undo()
+        assert len(list(_generator(server, tmp_path).generate([NURSE, later]))) == 2
+    tokens = [headers["Idempotency-Key"] for _, headers in server.asked]
+    assert tokens[0] == tokens[1]  # a server that knows the header charges once
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:

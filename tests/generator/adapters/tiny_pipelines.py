@@ -1,4 +1,4 @@
-"""Random-weight pipelines of two architectures, built from configurations and saved in the real format."""
+"""Random-weight pipelines of three architectures, built from configurations and saved in the real format."""
 
 from __future__ import annotations
 
@@ -47,6 +47,59 @@ def _vae(channels: int):
     )
 
 
+def make_legible(vae, last, *, scale: float) -> None:
+    """Give a pipeline weights with which the way back begins where the way there ended, as after a training.
+
+    The autoencoder sees again what it draws, in its first three channels: channel c travels as a pair (c, -c), the
+    norms leave their signs, and SiLU(x) - SiLU(-x) = x. The network's last layer is quietened, so that its answers
+    to what the autoencoder lost do not drown the rest.
+
+    Args:
+        vae: AutoencoderKL.
+        last: layer of the network.
+        scale: standard deviation of what the pipeline's sampler ends with.
+    """
+
+    def clear(layer):
+        for parameter in layer.parameters():
+            parameter.zero_()
+
+    def spread(layer):  # channel c -> (c, -c)
+        clear(layer)
+        for channel in range(3):
+            layer.weight[2 * channel, channel, 1, 1] = 1
+            layer.weight[2 * channel + 1, channel, 1, 1] = -1
+
+    def gather(layer, gain):  # (c, -c) -> channel c
+        clear(layer)
+        for channel in range(3):
+            layer.weight[channel, 2 * channel, 1, 1] = gain
+            layer.weight[channel, 2 * channel + 1, 1, 1] = -gain
+
+    def copy(layer):
+        clear(layer)
+        rows, columns = layer.weight.shape[2:]
+        for channel in range(min(layer.weight.shape[:2])):
+            layer.weight[channel, channel, rows // 2, columns // 2] = 1
+
+    with torch.no_grad():
+        for name, layer in vae.named_modules():
+            if name.endswith(("conv2", "to_out.0")):
+                clear(layer)  # what the blocks add
+            elif name.endswith(("conv_shortcut", "upsamplers.0.conv", "quant_conv")):
+                copy(layer)
+            elif name.endswith("downsamplers.0.conv"):
+                clear(layer)
+                for channel in range(layer.weight.shape[0]):
+                    layer.weight[channel, channel, :2, :2] = 0.25
+        for half, gain in ((vae.encoder, 1.0), (vae.decoder, 0.3)):
+            spread(half.conv_in)
+            gather(half.conv_out, gain)
+        last.weight.mul_(0.1)
+        last.bias.mul_(0.1)
+    vae.register_to_config(scaling_factor=scale)
+
+
 def _text_config(size: int, **more):
     from transformers import CLIPTextConfig
 
@@ -64,7 +117,7 @@ def _text_config(size: int, **more):
     )
 
 
-def save_stable_diffusion(folder: Path, *, contrast: float = 1.0) -> Path:
+def save_stable_diffusion(folder: Path, *, contrast: float = 1.0, legible: bool = False) -> Path:
     """A U-Net with cross-attention and a DDIM scheduler; less contrast leaves room for a watermark."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextModel
@@ -94,13 +147,17 @@ def save_stable_diffusion(folder: Path, *, contrast: float = 1.0) -> Path:
             feature_extractor=None,
             requires_safety_checker=False,
         )
+    if legible:
+        make_legible(
+            pipeline.vae, pipeline.unet.conv_out, scale=14.6
+        )  # how much DDIM enlarges what it starts from
     with torch.no_grad():
         pipeline.vae.decoder.conv_out.weight.mul_(contrast)
     pipeline.save_pretrained(folder / "sd")
     return folder / "sd"
 
 
-def save_stable_diffusion_3(folder: Path) -> Path:
+def save_stable_diffusion_3(folder: Path, *, legible: bool = False) -> Path:
     """A multimodal diffusion transformer with a rectified-flow scheduler."""
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
     from transformers import CLIPTextModelWithProjection, T5Config, T5EncoderModel
@@ -134,5 +191,43 @@ def save_stable_diffusion_3(folder: Path) -> Path:
             transformer=transformer,
             scheduler=FlowMatchEulerDiscreteScheduler(),
         )
+    if legible:
+        make_legible(pipeline.vae, pipeline.transformer.proj_out, scale=1.0)
     pipeline.save_pretrained(folder / "sd3")
     return folder / "sd3"
+
+
+def save_flux(folder: Path) -> Path:
+    """A transformer over packed latents, with steps that depend on the size of the picture."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from transformers import CLIPTextModel, T5Config, T5EncoderModel
+
+    folder.mkdir(parents=True)
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        tokenizer, size = _tokenizer(folder)
+        words = T5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+        transformer = FluxTransformer2DModel(
+            patch_size=1,
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=32,
+            axes_dims_rope=[4, 4, 8],
+            guidance_embeds=True,
+        )
+        pipeline = FluxPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+            vae=_vae(4),
+            text_encoder=CLIPTextModel(_text_config(size)),
+            tokenizer=tokenizer,
+            text_encoder_2=T5EncoderModel(words),
+            tokenizer_2=_word_tokenizer(),
+            transformer=transformer,
+        )
+    make_legible(pipeline.vae, transformer.proj_out, scale=1.0)
+    pipeline.save_pretrained(folder / "flux")
+    return folder / "flux"

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import CannotCheckError, InputError
+from generator.marking.payload import AssetId
 from generator.marking.watermark import convolutional, keys
 from generator.marking.watermark.carrier import BAND, TILE, build_carrier
-from generator.marking.watermark.decision import N_MAX, log10_bound
+from generator.marking.watermark.decision import N_MAX, READINGS, log10_bound, read
 from generator.marking.watermark.keys import WatermarkKey, load_key, load_or_create_key
 
 KEY = WatermarkKey(bytes(range(32)))
@@ -104,16 +105,15 @@ def test_code_corrects_heavy_noise(value: int, seed: int) -> None:
     assert sent.size == convolutional.coded_length(64) == 288
     noise = np.random.default_rng(seed).normal(0, 0.9, sent.size).astype(np.float32)
     # Amplitude 1, deviation 0.9: about 13 % of the coded bits arrive with the wrong sign.
-    assert convolutional.decode(sent + noise).value == value
+    (decoded,) = convolutional.decode((sent + noise)[None])
+    assert decoded.value == value
 
 
 def test_decoder_finds_the_best_of_all_messages_and_its_lead() -> None:
     rng = np.random.default_rng(3)
     messages = np.stack([convolutional.encode(value, 8) for value in range(256)])
-    for _ in range(20):
-        soft = rng.normal(0, 1, messages.shape[1]).astype(np.float32)
-        metrics = messages @ soft
-        decoded = convolutional.decode(soft)
+    soft = rng.normal(0, 1, (20, messages.shape[1])).astype(np.float32)
+    for decoded, metrics in zip(convolutional.decode(soft), soft @ messages.T, strict=True):
         assert decoded.value == int(metrics.argmax())
         best, second = np.sort(metrics)[:-3:-1]
         assert decoded.lead == pytest.approx(best - second, abs=1e-3)
@@ -130,7 +130,7 @@ def test_free_distance_of_the_code_is_24() -> None:
 def test_carrier_is_frozen() -> None:
     carrier = build_carrier(KEY)
     assert carrier.pilots[:4].tolist() == [[-25, 4], [-22, 7], [-21, 3], [-20, 11]]
-    assert carrier.coded_index[:6].tolist() == [110, 103, 257, 2, 5, 26]
+    assert carrier.channels[64].coded_index[:6].tolist() == [110, 103, 257, 2, 5, 26]
     assert float(carrier.pilot_phases[0]) == pytest.approx(5.904278576542772, abs=1e-12)
 
 
@@ -139,12 +139,13 @@ def test_carrier_uses_each_coefficient_once_and_each_coded_bit_often() -> None:
     both = np.concatenate([carrier.pilots, carrier.data])
     assert len(np.unique(both, axis=0)) == len(both)
     assert not {tuple(row) for row in both.tolist()} & {tuple(row) for row in (-both).tolist()}
-    assert np.bincount(carrier.coded_index, minlength=288).min() >= 3
+    assert np.bincount(carrier.channels[64].coded_index, minlength=288).min() >= 3
+    assert np.bincount(carrier.channels[128].coded_index, minlength=544).min() >= 2
     assert 30 <= len(carrier.pilots) <= 56
 
 
 def test_tile_holds_exactly_the_band() -> None:
-    tile = build_carrier(KEY).tile(0x0123456789ABCDEF)
+    tile = build_carrier(KEY).tile(AssetId(0x0123456789ABCDEF))
     assert tile.shape == (TILE, TILE)
     assert math.isclose(float(np.mean(tile**2)), 1.0, rel_tol=1e-5)
     power = np.abs(np.fft.fft2(tile)) ** 2
@@ -179,6 +180,21 @@ def test_bound_holds_for_random_keys_whatever_the_magnitudes(tail: float) -> Non
     for level in (0.5, 0.1, 1e-2, 1e-3):
         assert np.mean(bounds <= math.log10(level)) <= level
     assert np.mean(bounds <= math.log10(0.5)) > 0.05  # and it is a bound worth having
+
+
+def test_reading_pays_for_its_length() -> None:
+    carrier = build_carrier(KEY)
+    noise = np.random.default_rng(4).normal(size=(2, len(carrier.data))).astype(np.float32)
+    for bits in (64, 128):
+        channel = carrier.channels[bits]
+        sent = 0.6 * channel.signs(5) * channel.phasors + noise[0] + 1j * noise[1]
+        (reading,) = read([sent.astype(np.complex64)], carrier=carrier, bits=bits)
+        assert reading.payload == AssetId(5, bits)
+        assert reading.score == pytest.approx(np.sum(channel.signs(5) * channel.project(sent)), rel=1e-4)
+        assert reading.log10_p == log10_bound(
+            reading.score, reading.energy, message_bits=bits, candidates=2 * N_MAX
+        )
+    assert READINGS == 2 * N_MAX
 
 
 # Cost

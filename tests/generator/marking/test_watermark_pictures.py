@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from generator.errors import InputError
 from generator.marking.payload import AssetId
@@ -124,6 +126,46 @@ def test_sixteen_bit_file_stays_so_and_keeps_the_order_of_its_colours() -> None:
     assert np.abs(again.astype(int) - deep).max() <= 9 * 257
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One PNG chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bit_file_is_turned_upright_and_keeps_its_profile(orientation: int) -> None:
+    deep = picture(140, 160).astype(np.uint16) * 257
+    plain = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    extra = chunk(b"iCCP", b"p\0\0" + zlib.compress(profile)) + chunk(b"eXIf", exif.tobytes()[6:])
+    done = mark_file(plain[:33] + extra + plain[33:], PAYLOAD, scheme=DEFAULT, key=KEY)
+    again = cv2.imdecode(np.frombuffer(done.data, np.uint8), cv2.IMREAD_UNCHANGED)[..., ::-1]
+    eight = Image.open(io.BytesIO(encoded(Image.fromarray(picture(140, 160)), "PNG", exif=exif)))
+    upright = np.asarray(ImageOps.exif_transpose(eight)).astype(int) * 257
+    assert again.dtype == np.uint16
+    assert np.abs(again.astype(int) - upright).max() <= 9 * 257
+    with Image.open(io.BytesIO(done.data)) as image:
+        assert image.info["icc_profile"] == profile
+        assert image.getexif().get(0x0112, 1) == 1
+
+
+def test_profile_of_other_colours_is_not_kept() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(picture(256, 256))
+    assert marked_file(encoded(image, "JPEG", icc_profile=profile)).info["icc_profile"] == profile
+    cmyk = marked_file(encoded(image.convert("CMYK"), "JPEG", icc_profile=profile))
+    assert cmyk.mode == "RGB"
+    assert "icc_profile" not in cmyk.info
+
+
+def test_several_pages_are_refused() -> None:
+    pages = [Image.fromarray(picture()) for _ in range(2)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match="2 pages"):
+        mark_file(data, PAYLOAD, scheme=DEFAULT, key=KEY)
+
+
 def test_exif_orientation_is_applied_and_dropped() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
@@ -160,3 +202,11 @@ def test_format_that_cannot_be_written_is_refused() -> None:
 def test_tiny_file_is_refused_for_its_capacity() -> None:
     with pytest.raises(InsufficientCapacityError, match="insufficient capacity"):
         mark_file(encoded(Image.new("RGB", (60, 60)), "PNG"), PAYLOAD, scheme=DEFAULT, key=KEY)
+
+
+def test_marked_picture_is_not_marked_again() -> None:
+    once = mark_pixels(picture(), PAYLOAD, scheme=DEFAULT, key=KEY).pixels
+    with pytest.raises(InputError, match=f"already.*{PAYLOAD}"):
+        mark_pixels(once, AssetId(5), scheme=DEFAULT, key=KEY)
+    other = WatermarkKey(bytes(range(1, 33)))
+    assert mark_pixels(once, AssetId(5), scheme=DEFAULT, key=other).embedding.payload == AssetId(5)
