@@ -6,12 +6,10 @@ the death of the whole process (a native library may crash on a hostile file).
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import multiprocessing
 import os
-import sys
 import threading
 import traceback
 from collections import deque
@@ -24,6 +22,7 @@ from typing import Any
 
 from audit.evidence import Check, Evidence, Status
 from audit.inputs import Source
+from audit.memory import keep_memory
 from audit.provenance.text import clean_text
 from generator.errors import AssayError
 
@@ -31,7 +30,6 @@ _LOG = logging.getLogger("assay")
 _CHUNK = 16  # sources handed to a process at a time
 _AHEAD = 3  # chunks waiting for each process
 _MAX_NAME = 4_096  # characters of a path
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Source: mallopt(3)
 
 Judge = Callable[[Source], Evidence]
 
@@ -162,10 +160,6 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _prepare_worker() -> None:
-    """One thread, and memory kept from file to file: asking the system for it anew takes a quarter of the time."""
+    """One thread, and memory kept from file to file."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not every C library has it
-        for parameter, size in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 64 << 20)):
-            if mallopt is not None:
-                mallopt(parameter, size)
+    keep_memory()

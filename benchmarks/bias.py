@@ -152,15 +152,10 @@ def measure_tests(effort: Effort) -> Iterator[Figure]:
         ("exact multinomial", simulated.rejects_exact(audits=some)),
         ("prompt permutation", simulated.rejects_permuted(audits=some)),
         ("sign flips", simulated.rejects_flipped(audits=some)),
-        ("score shift", simulated.flags_scores(shifted=False, audits=some // 10)),
         ("sequential, after every image", simulated.peeks(audits=some // 2)),
         ("sequential, uncertain reader", simulated.peeks(audits=some // 5, with_reader=True)),
     ):
         yield _rate(f"type 1 error.{name}", hits, ceiling=_level(len(hits), effort))
-    hits = simulated.flags_scores(shifted=True, audits=some // 10)
-    yield _rate(
-        "shift flagged.scores alone", hits, floor=0.9 - _slack(effort.others), note="scores half as sure"
-    )
     rates = simulated.false_discovery_rate(audits=some // 10, adjust=adjust_benjamini_hochberg)
     error = float(np.std(rates) / np.sqrt(len(rates)))
     yield Figure("false discovery rate.150 prompts, BH", float(np.mean(rates)), "share", ceiling=0.05 + 2 * error,

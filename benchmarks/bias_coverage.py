@@ -15,7 +15,7 @@ from audit.bias.policy import Policy
 from audit.bias.ppi import estimate_with_labels
 from audit.bias.readings import ErrorMatrix, Floats, Readings
 from audit.bias.sequential import SequentialAudit, Verdict
-from audit.bias.shift import check_labelled_shift, check_score_shift
+from audit.bias.shift import check_labelled_shift
 from audit.bias.significance import (
     adjust_benjamini_hochberg,
     bootstrap_p,
@@ -168,25 +168,6 @@ def flags_no_shift(setting: Setting, *, audits: int) -> list[bool]:
         check_labelled_shift(audit.matrix, audit.labelled, rng=rng).p_value <= ALPHA
         for audit, rng in simulate(setting, audits=audits)
     ]
-
-
-def flags_scores(*, shifted: bool, audits: int, share: float = 0.3, images: int = 1000) -> list[bool]:
-    """Whether scores alone show a shift: audited scores as on labelled images, or half as far from one half."""
-    edges, found = np.linspace(0.0, 1.0, 11), []
-    for index in range(audits):
-        rng = np.random.default_rng([11, shifted, index])
-
-        def scores(shape: tuple[float, float], n: int, generator: np.random.Generator = rng) -> Floats:
-            return generator.beta(*shape, size=n)
-
-        women, men = (3.0, 1.2), (1.0, 6.0)
-        table = np.array([np.histogram(scores(one, CALIBRATION_LABELS), edges)[0] for one in (women, men)])
-        count = rng.binomial(images, share)
-        audited = np.concatenate([scores(women, count), scores(men, images - count)])
-        audited = 0.5 + (audited - 0.5) * (0.5 if shifted else 1.0)
-        shift = check_score_shift(table, np.histogram(audited, edges)[0], rng=rng)
-        found.append(shift.p_value <= ALPHA)
-    return found
 
 
 def rejects_exact(*, audits: int, images: int = 20) -> list[bool]:

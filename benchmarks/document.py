@@ -39,9 +39,8 @@ class Figure:
     @property
     def met(self) -> bool:
         """Whether the value lies within its bounds."""
-        return (self.floor is None or self.value >= self.floor) and (
-            self.ceiling is None or self.value <= self.ceiling
-        )
+        above = self.floor is None or self.value >= self.floor
+        return bool(above and (self.ceiling is None or self.value <= self.ceiling))
 
     def to_json(self) -> dict[str, object]:
         """As one object of the document."""

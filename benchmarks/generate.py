@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from audit.bias.perception import Reader, measure_errors
+from audit.memory import keep_memory
 from audit.statistics import clopper_pearson
 from benchmarks.document import Figure, run_benchmark
 from benchmarks.families import measure_families, measure_sampling_speed
@@ -118,4 +119,5 @@ def measure() -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
+    keep_memory()  # as the command does
     raise SystemExit(run_benchmark("generate", measure))

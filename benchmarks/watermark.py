@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 
+from audit.memory import keep_memory
 from benchmarks.attacks import Pixels
 from benchmarks.document import Figure, print_figures
 from benchmarks.watermark_averaging import measure_averaging
@@ -38,7 +39,7 @@ from generator.marking.watermark.interface import Search
 from generator.marking.watermark.registry import DEFAULT
 
 _PEER_SIDE = 512  # px
-_PSNR = 44.0  # dB
+_PSNR = 44.5  # dB
 _AVERAGED, _VICTIMS = 60, 10
 _SEED = 20_261_124
 _DECODES: dict[Search, int] = {"quick": 20_000, "full": 4_000}
@@ -182,6 +183,7 @@ def main() -> int:
     """Run everything; exit code 1 when a floor is missed."""
     options = _options()
     cv2.setNumThreads(1)
+    keep_memory()  # as the command does
     benchmark = Benchmark(options)
     code = print_figures("watermark", benchmark.figures(), as_json=options.json, peers=benchmark.peers)
     if not options.json:

@@ -76,7 +76,7 @@ class Table:
 
 
 TABLES = (
-    Table(512, 44, FLOORS_512, ssim=0.988),
+    Table(512, 44.5, FLOORS_512, ssim=0.988),
     Table(512, 46, FLOORS_512),
     Table(512, 44, FLOORS_512, scheme=MarginController(DEFAULT), variant=".by_margin"),
     Table(512, 44, dict.fromkeys(attacks.COMMON, 0.95), attacks.COMMON, bits=128, variant=".128bit"),

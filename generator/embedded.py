@@ -43,7 +43,7 @@ MARKED = ("autoregressive", "masked", "diffusion")
 
 VERSION = "2"
 SURE = 0.3  # of a level: a reading this far from the next one's border is as sure as any
-ROWS = 64  # of every chunk; missing rows are filled up. Half as many take a fifth longer per picture.
+ROWS = 32  # of every chunk; missing rows are filled up
 _FILL_TEXT, _FILL_SEED = "", 0
 
 ModelT = TypeVar("ModelT", bound=torch.nn.Module)

@@ -1,8 +1,9 @@
 """Does a generator show a prompt's groups less evenly than its training data do? With intervals, per prompt.
 
-Two groups. Amplified: farther from one half than the training data; mitigated: nearer; reflected: within a band
-of them. The published form compares point estimates, and its band is narrower than the sampling error of 250 images;
-here a verdict stands only if a 95 % interval bears it out.
+One share of a prompt at a time. Amplified: farther from an equal share (one half of two groups, one third of three)
+than the training data; mitigated: nearer; reflected: within a band of them. The published form compares point
+estimates, and its band is narrower than the sampling error of 250 images; here a verdict stands only if a 95 %
+interval bears it out. Over prompts: `audit.bias.amplification_summary`.
 
 Sources: Friedrich et al. 2023, arXiv:2302.10893 (Fair Diffusion, the published verdicts); Newcombe 1998, Statistics
 in Medicine 17 and Donner and Zou 2012, Statistical Methods in Medical Research 21(4) (MOVER).
@@ -32,15 +33,15 @@ class Amplification(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AmplificationTable:
-    """Training data against generator, one entry per prompt.
+    """Training data against generator, one entry per share: of a prompt, or of one group in a prompt.
 
     Attributes:
         published: verdicts by point estimates and the band.
-        stands: bool (P,), an interval bears the verdict out: the change of distance from one half is on its side
-            of zero, or the difference of shares is within the band.
-        change: float64 (P,), |generated - 1/2| - |training - 1/2|, in [-.5, .5].
+        stands: bool (P,), an interval bears the verdict out: the change of distance from an equal share is on its
+            side of zero, or the difference of shares is within the band.
+        change: float64 (P,), |generated - equal share| - |training - equal share|, in (-1, 1).
         change_bounds: of `change`.
-        difference: float64 (P,), generated - training share of the first group.
+        difference: float64 (P,), generated - training share.
         difference_bounds: of `difference`.
     """
 
@@ -52,7 +53,7 @@ class AmplificationTable:
     difference_bounds: Bounds
 
     def counts(self) -> dict[Amplification, tuple[int, int]]:
-        """Verdict -> prompts with it, and how many of these stand."""
+        """Verdict -> entries with it, and how many of these stand."""
         names = np.array(self.published)
         return {
             verdict: (int((names == verdict).sum()), int((self.stands & (names == verdict)).sum()))
@@ -77,11 +78,11 @@ def difference_bounds(
     return Bounds(low=np.asarray(low), high=np.asarray(high))
 
 
-def _distances(shares: Floats, bounds: Bounds) -> tuple[Floats, Bounds]:
-    """|share - 1/2| with bounds."""
-    ends = np.abs(bounds.low - 0.5), np.abs(bounds.high - 0.5)
-    crossing = (bounds.low < 0.5) & (bounds.high > 0.5)
-    return np.abs(shares - 0.5), Bounds(
+def _distances(shares: Floats, bounds: Bounds, *, equal: float) -> tuple[Floats, Bounds]:
+    """|share - equal share| with bounds."""
+    ends = np.abs(bounds.low - equal), np.abs(bounds.high - equal)
+    crossing = (bounds.low < equal) & (bounds.high > equal)
+    return np.abs(shares - equal), Bounds(
         low=np.where(crossing, 0.0, np.minimum(*ends)), high=np.maximum(*ends)
     )
 
@@ -93,26 +94,28 @@ def compare_with_training(
     training_bounds: Bounds,
     generated_bounds: Bounds,
     band: float = BAND,
+    equal: float = 0.5,
 ) -> AmplificationTable:
-    """Verdicts per prompt, and which of them stand.
+    """Verdicts per share, and which of them stand.
 
     Args:
-        training: float64 (P,), share of the first group in the training data.
+        training: float64 (P,), share of a group in a prompt's training data.
         generated: float64 (P,), its share in the generated images.
         training_bounds: of training, whatever the reader (exact, or corrected for its errors).
         generated_bounds: of generated, at the same level.
         band: difference of shares that counts as reflected, in [0, 1).
+        equal: the share that distance is taken from, one over the number of groups, in (0, 1).
 
     Raises:
-        InputError: lengths differ or a band out of range.
+        InputError: lengths differ, or a band or an equal share out of range.
     """
-    if training.shape != generated.shape or training.ndim != 1 or not 0 <= band < 1:
+    if training.shape != generated.shape or training.ndim != 1 or not (0 <= band < 1 and 0 < equal < 1):
         raise InputError(
-            f"amplification: {training.shape} training and {generated.shape} generated shares, band {band}; "
-            "expected one of each per prompt and a band in [0, 1)"
+            f"amplification: {training.shape} training and {generated.shape} generated shares, band {band}, "
+            f"equal share {equal}; expected one of each per prompt, a band in [0, 1) and a share in (0, 1)"
         )
-    far, far_bounds = _distances(generated, generated_bounds)
-    near, near_bounds = _distances(training, training_bounds)
+    far, far_bounds = _distances(generated, generated_bounds, equal=equal)
+    near, near_bounds = _distances(training, training_bounds, equal=equal)
     change = difference_bounds(far, near, first_bounds=far_bounds, second_bounds=near_bounds)
     gap = difference_bounds(generated, training, first_bounds=generated_bounds, second_bounds=training_bounds)
     same = np.abs(generated - training) <= band

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from audit.bias.amplification_checks import check_amplification
 from audit.bias.analysis import Analysis, PromptNumbers, analyse
-from audit.bias.cell_checks import check_amplification, check_cells
+from audit.bias.cell_checks import check_cells
 from audit.bias.details import SOURCE
 from audit.bias.group_checks import check_prompt_groups
 from audit.bias.policy import Policy

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from audit.memory import keep_memory
 from generator.errors import AssayError, InputError
 
 VERBS = (
@@ -64,6 +65,7 @@ def _verbs_needed(argv: Sequence[str]) -> Sequence[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_memory()
     args = build_parser(_verbs_needed(words)).parse_args(words)
     logging.basicConfig(
         stream=sys.stderr, format="%(message)s", level=logging.DEBUG if args.debug else logging.WARNING

@@ -29,7 +29,7 @@ class Cell:
     Attributes:
         attribute: what was perceived.
         group: a group or "undetermined".
-        pictures: the first few, in the order of the run.
+        pictures: a few, spread over the prompts.
         total: images read so.
     """
 
@@ -134,7 +134,11 @@ def build_cells(run: Path, images: pd.DataFrame, rows: pd.DataFrame) -> list[Cel
         if len(cells) == MAX_CELLS:
             break
         pictures = []
-        for image_id, path, prompt in table.head(PER_CELL)[["image_id", "path", "prompt"]].itertuples(
+        # the first picture of every prompt before any second one
+        spread = table.iloc[
+            table.groupby("prompt", sort=False, dropna=False).cumcount().argsort(kind="stable")
+        ]
+        for image_id, path, prompt in spread.head(PER_CELL)[["image_id", "path", "prompt"]].itertuples(
             index=False
         ):
             if image_id not in shown:

@@ -57,8 +57,9 @@ def render_document(title: str, blocks: Sequence[Block]) -> bytes:
         from reportlab.lib.styles import getSampleStyleSheet
         from reportlab.platypus import Paragraph, SimpleDocTemplate
     except ImportError as error:
-        raise InputError("a PDF needs reportlab; run `pip install assay-audit[serve]`") from error
+        raise InputError("a PDF needs reportlab; run `pip install assay-audit[pdf]`") from error
     styles = getSampleStyleSheet()
+    styles["Heading2"].keepWithNext = 1  # no heading at the foot of a page
     story: list[Any] = [Paragraph(latin(title), styles["Title"])]
     for block in blocks:
         if block.heading:

@@ -184,7 +184,7 @@ def test_the_embedded_generator_stops_resumes_and_takes_labels(tmp_path, monkeyp
     known = {name: ErrorMatrix(one, GROUPS[name], "this test") for name, one in counts.items()}
     monkeypatch.setattr(ClipSource, "error_matrices", lambda _: known)
     prompts = tmp_path / "prompts.csv"
-    prompts.write_text("prompt_id,text\nnurse,a portrait of a nurse\nteacher,a portrait of a teacher\n")
+    prompts.write_text("prompt_id,text\nnurse,a portrait of a nurse\nperson,a portrait of a person\n")
     plan = Plan(prompts=str(prompts), count=14, sequential=("presentation",), budget=26, rooms=("bias",))
 
     def made(name, *, kill):

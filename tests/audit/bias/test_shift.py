@@ -7,9 +7,9 @@ import pytest
 
 from audit.bias.labelled import LabelledReadings
 from audit.bias.readings import ErrorMatrix
-from audit.bias.shift import check_labelled_shift, check_score_shift, error_design_effect
+from audit.bias.shift import check_labelled_shift, error_design_effect
 from benchmarks.bias_audits import Setting, simulate
-from benchmarks.bias_coverage import flags_no_shift, flags_scores
+from benchmarks.bias_coverage import flags_no_shift
 from generator.errors import InputError
 
 TWO = ("woman", "man")
@@ -25,11 +25,6 @@ def test_published_shift_is_flagged_in_nine_of_ten_audits():
 
 def test_no_shift_is_flagged_at_the_level_only():
     assert np.mean(flags_no_shift(Setting(20, 30), audits=150)) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
-
-
-def test_scores_show_a_reader_that_is_less_sure_and_not_a_generator_that_is_biased():
-    assert np.mean(flags_scores(shifted=True, audits=10)) >= 0.9
-    assert np.mean(flags_scores(shifted=False, audits=20, share=0.95)) <= 0.2
 
 
 def test_errors_that_hang_together_count_less():
@@ -62,17 +57,6 @@ def test_more_labels_detect_smaller_shifts():
         for size in (2.0, 20.0)
     ]  # fmt: skip
     assert detectable[0] > 2 * detectable[1]
-
-
-@pytest.mark.parametrize(("table", "scores", "words"), [
-    (np.ones((2, 5)), np.ones(4), "expected"),
-    (np.ones((2, 5)), np.zeros(5), "empty"),
-    (np.array([[1.0, 1, 1], [0, 0, 0]]), np.ones(3), "empty"),
-    (np.ones((3, 3)), np.ones(3), "bins"),
-])  # fmt: skip
-def test_scores_that_cannot_be_tested_are_refused(table, scores, words):
-    with pytest.raises(InputError, match=words):
-        check_score_shift(table, scores, rng=np.random.default_rng(0))
 
 
 def test_groups_that_differ_are_refused():

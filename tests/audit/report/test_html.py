@@ -7,9 +7,11 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sample_run import RUN_ID, SECRET, build_sample_run
 
+from audit.report import bias_page
 from audit.report.html import REPORT_FILE, render_report, write_report
 from audit.run import RunDirectory
 
@@ -234,3 +236,13 @@ def test_large_run_is_quick_small_and_says_what_it_leaves_out(tmp_path: Path) ->
     assert time.process_time() - started < 8
     assert len(html) < 6_000_000
     assert _Page(html).text.count("6 of 32 images shown") == 24
+
+
+def test_examples_of_a_cell_are_spread_over_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bias_page, "build_picture", lambda _run, image_id, *_, **__: image_id)
+    ids = [f"{prompt}{i}" for prompt in "abc" for i in range(bias_page.PER_CELL)]
+    images = pd.DataFrame({"image_id": ids, "path": ids, "prompt": [name[0] for name in ids]})
+    rows = pd.DataFrame({"image_id": ids, "attribute": "hair", "value": "red", "status": "pass"})
+    (cell,) = bias_page.build_cells(tmp_path, images, rows)
+    assert cell.pictures[:4] == ("a0", "b0", "c0", "a1")
+    assert cell.total == len(ids)
