@@ -34,7 +34,8 @@ from generator.marking.identity import assay_home, development_root
 from generator.marking.labels import Labels, LabelStatus, read_labels
 from generator.marking.ledger import LEDGER_FILE, Ledger
 from generator.marking.watermark.interface import Detection, Pixels
-from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_key
+from generator.marking.watermark.keyring import Keyring, read_keyring
+from generator.marking.watermark.keys import KEY_FILE
 from generator.marking.watermark.registry import SCHEMES
 
 Search = Literal["quick", "full", "off", "auto"]
@@ -50,7 +51,7 @@ class Setup:
 
     Attributes:
         trust: anchors by purpose.
-        key_file: the deployment's watermark key; None: watermarks are not looked for.
+        key_file: the deployment's watermark key, with retired ones beside it; None: watermarks are not looked for.
         ledger: SQLite file or postgresql:// address; None: no ledger is asked.
         search: how hard to look for the watermark. "auto": quick, and full when nothing intact was found.
         at: moment at which certificates are judged, aware; None: now.
@@ -100,7 +101,7 @@ def build_setup(
     key_file = (key_folder or home) / KEY_FILE
     if not key_file.is_file():
         return Setup(lists, None, ledger, search, at)
-    _key(key_file)
+    _keys(key_file)
     return Setup(lists, key_file, ledger, search, at)
 
 
@@ -189,14 +190,7 @@ def _labels(source: bytes | Path) -> Labels:
         return Labels(LabelStatus.DAMAGED, f"The file cannot be read: {error.strerror or error}.")
 
 
-@functools.lru_cache(maxsize=4)
-def _key(path: Path) -> WatermarkKey:
-    try:
-        return load_key(path)
-    except OSError as error:
-        raise CannotCheckError(
-            f"watermark key {path}: cannot be read ({error.strerror}); check its permissions"
-        ) from error
+_keys = functools.lru_cache(maxsize=4)(read_keyring)
 
 
 def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
@@ -210,18 +204,18 @@ def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
         return no_key
     from audit.collection import load_pixels  # pixels are decoded only when a watermark is looked for
 
-    key = None if setup.key_file is None else _key(setup.key_file)
+    keys = None if setup.key_file is None else _keys(setup.key_file)
     try:
         pixels = load_pixels(path)
     except CannotCheckError as error:
-        return no_key if key is None else Watermark(WatermarkState.UNDECODABLE, str(error))
+        return no_key if keys is None else Watermark(WatermarkState.UNDECODABLE, str(error))
     if setup.search == "full":
         from audit.provenance.techniques import ask_others
 
-        others = ask_others(pixels, key)
-        if key is None:
+        others = ask_others(pixels, None if keys is None else keys.marking[0])
+        if keys is None:
             return dataclasses.replace(no_key, public=others.public)
-        ours = _ask_ours(pixels, key, "full")
+        ours = _ask_ours(pixels, keys, "full")
         asked = (ours, *others.detections)
         found = (
             ours if ours.found else min((mark for mark in asked if mark.found), key=_p_value, default=ours)
@@ -230,15 +224,15 @@ def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
         return dataclasses.replace(
             _describe(found, "full"), searched=searched, others=others.said, public=others.public
         )
-    assert key is not None, "returned above"
-    found = _ask_ours(pixels, key, "quick")
+    assert keys is not None, "returned above"
+    found = _ask_ours(pixels, keys, "quick")
     if found.found or intact or setup.search == "quick":
         return _describe(found, "quick")
-    return _describe(_ask_ours(pixels, key, "full"), "full")
+    return _describe(_ask_ours(pixels, keys, "full"), "full")
 
 
-def _ask_ours(pixels: Pixels, key: WatermarkKey, search: Literal["quick", "full"]) -> Detection:
-    return min((scheme.detect(pixels, key=key, search=search) for scheme in SCHEMES.values()), key=_p_value)
+def _ask_ours(pixels: Pixels, keys: Keyring, search: Literal["quick", "full"]) -> Detection:
+    return min((keys.detect(scheme, pixels, search=search) for scheme in SCHEMES.values()), key=_p_value)
 
 
 def _describe(found: Detection, search: Literal["quick", "full"]) -> Watermark:

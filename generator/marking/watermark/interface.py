@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from generator.marking.watermark.keys import WatermarkKey
 Pixels = NDArray[np.uint8]
 Search = Literal["quick", "full"]
 
+PSNR_RANGE = (30.0, 60.0)  # dB
 ALPHA = 1e-6
 """Default level of the decision: at most one unmarked picture in a million is called marked."""
 
@@ -188,3 +189,40 @@ def check_pixels(pixels: Any) -> Pixels:  # noqa: ANN401 - refusing what is no a
     if pixels.size == 0:
         raise InputError(f"pixels: empty picture, shape {pixels.shape}; expected at least 1 x 1")
     return pixels
+
+
+def check_psnr(psnr: float) -> float:
+    """Return a strength, dB, if it is one; else raise InputError."""
+    low, high = PSNR_RANGE
+    if not low <= psnr <= high:  # also refuses NaN
+        raise InputError(f"PSNR {psnr} dB: expected {low:g} to {high:g} dB")
+    return float(psnr)
+
+
+def check_room(pixels: Pixels, *, least: int) -> None:
+    """Raise InsufficientCapacityError if a picture's short side is below `least`, px."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < least:
+        raise InsufficientCapacityError(
+            f"insufficient capacity: picture of {width} x {height} px, expected at least {least} px on the short "
+            "side; enlarge it before marking"
+        )
+
+
+def check_question(search: str, alpha: float) -> None:
+    """Raise InputError unless `search` is a `Search` and `alpha` lies in (0, 1)."""
+    if search not in get_args(Search):
+        raise InputError(f"search {search!r}: expected one of {', '.join(get_args(Search))}")
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha {alpha}: expected a probability between 0 and 1")
+
+
+def too_small(pixels: Pixels, *, least: int) -> str:
+    """The reason not to look into a picture whose short side is below `least`, px; "" when it is not."""
+    height, width = pixels.shape[:2]
+    if min(height, width) >= least:
+        return ""
+    return (
+        f"The picture ({width} x {height} px) is too small to carry this watermark; at least {least} px on the "
+        "short side are needed."
+    )

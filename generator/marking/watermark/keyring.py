@@ -113,12 +113,22 @@ def load_keyring(folder: Path) -> Keyring:
     Raises:
         CannotCheckError, InputError: as `keys.load_or_create_key`.
     """
-    current = load_or_create_key(folder)
+    load_or_create_key(folder)
+    return read_keyring(Path(folder) / KEY_FILE)
+
+
+def read_keyring(key_file: Path) -> Keyring:
+    """The key of a file, and the retired ones beside it; nothing is made.
+
+    Raises:
+        CannotCheckError: a file cannot be read or is damaged.
+    """
+    retired = sorted(key_file.parent.glob(_RETIRED))
     try:
-        others = [load_key(path) for path in sorted(Path(folder).glob(_RETIRED))]
+        current, *others = (load_key(path) for path in (key_file, *retired))
     except OSError as error:
         raise CannotCheckError(
-            f"watermark key {error.filename}: {error.strerror}; check its permissions"
+            f"watermark key {error.filename}: cannot be read ({error.strerror}); check its permissions"
         ) from error
     return Keyring((current,), tuple(key for key in others if key != current))
 

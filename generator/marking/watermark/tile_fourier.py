@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import get_args
 
 import cv2
 import numpy as np
 
-from generator.errors import InputError
 from generator.marking.payload import LENGTHS, AssetId
 from generator.marking.watermark import decision, folding, lattice
 from generator.marking.watermark.carrier import TILE, Carrier, build_carrier
@@ -33,6 +31,10 @@ from generator.marking.watermark.interface import (
     Pixels,
     Search,
     check_pixels,
+    check_psnr,
+    check_question,
+    check_room,
+    too_small,
 )
 from generator.marking.watermark.keys import WatermarkKey
 from generator.marking.watermark.search import find_placements
@@ -42,7 +44,6 @@ NAME = "io.github.assay-audit.tile-fourier.1"
 MIN_SIDE = 128  # px
 SMALL_SIDE = 400  # px; below, the default PSNR is lower because fewer pixels carry the mark
 DEFAULT_PSNR = (42.0, 44.5)  # dB, below and from SMALL_SIDE on
-PSNR_RANGE = (30.0, 60.0)  # dB
 _LEAST_READ_SIDE = 48  # px; below, not even a quarter of a tile is left
 
 
@@ -64,12 +65,8 @@ class TileFourier:
     ) -> Embedding:
         """Mark one picture; the tile's shift follows from key, payload and nonce."""
         height, width = check_pixels(pixels).shape[:2]
-        target = _target_psnr(psnr, short_side=min(height, width))
-        if min(height, width) < MIN_SIDE:
-            raise InsufficientCapacityError(
-                f"insufficient capacity: picture of {width} x {height} px, expected at least {MIN_SIDE} px on the "
-                "short side; enlarge it before marking"
-            )
+        target = DEFAULT_PSNR[min(height, width) >= SMALL_SIDE] if psnr is None else check_psnr(psnr)
+        check_room(pixels, least=MIN_SIDE)
         carrier = build_carrier(key)
         tile = carrier.tile(payload)
         side = lattice.native_tile(height, width)
@@ -90,16 +87,9 @@ class TileFourier:
     ) -> Detection:
         """Decide whether one picture carries a mark made with `key`."""
         height, width = check_pixels(pixels).shape[:2]
-        if search not in get_args(Search):
-            raise InputError(f"search {search!r}: expected one of {', '.join(get_args(Search))}")
-        if not 0 < alpha < 1:
-            raise InputError(f"alpha {alpha}: expected a probability between 0 and 1")
-        if min(height, width) < _LEAST_READ_SIDE:
-            return _nothing(
-                f"The picture ({width} x {height} px) is too small to carry this watermark; "
-                f"at least {_LEAST_READ_SIDE} px on the short side are needed.",
-                key,
-            )
+        check_question(search, alpha)
+        if reason := too_small(pixels, least=_LEAST_READ_SIDE):
+            return _nothing(reason, key)
         luma, factor = lattice.reduce_luma(pixels)
         residual = lattice.compute_residual(luma)
         if not residual.any():
@@ -172,16 +162,6 @@ def _nothing(reason: str, key: WatermarkKey, log10_p: float = 0.0) -> Detection:
         scheme=NAME,
         key_id=key.key_id,
     )
-
-
-def _target_psnr(psnr: float | None, *, short_side: int) -> float:
-    """The asked or default PSNR, dB; raises InputError outside PSNR_RANGE."""
-    if psnr is None:
-        return DEFAULT_PSNR[short_side >= SMALL_SIDE]
-    low, high = PSNR_RANGE
-    if not low <= psnr <= high:  # also refuses NaN
-        raise InputError(f"PSNR {psnr} dB: expected {low:g} to {high:g} dB")
-    return float(psnr)
 
 
 def tile_origin(key: WatermarkKey, payload: AssetId, nonce: bytes) -> tuple[int, int]:

@@ -12,13 +12,14 @@ from PIL import Image
 
 from audit.cli.main import main
 from audit.provenance.checks_marks import check_watermark
-from audit.provenance.gather import build_setup, examine
+from audit.provenance.gather import Search, build_setup, examine
 from audit.provenance.layers import WatermarkState
 from audit.provenance.techniques import ask_others
 from generator.marking.payload import AssetId
 from generator.marking.watermark.adapters.invisible_watermark import BlockTechnique
 from generator.marking.watermark.adapters.public_marks import STAMPS
 from generator.marking.watermark.interface import ALPHA, Detection, Pixels
+from generator.marking.watermark.keyring import rotate_key
 from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_or_create_key
 from generator.marking.watermark.registry import DEFAULT, MODELS, Entry, get_scheme
 from generator.marking.watermark.tile_fourier import TileFourier
@@ -43,6 +44,20 @@ def key(assay_home: Path) -> WatermarkKey:
 def save(pixels: Pixels, path: Path) -> Path:
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.mark.parametrize("search", ["quick", "full", "auto"])
+def test_marks_of_a_retired_key_are_still_found(
+    search: Search, key: WatermarkKey, assay_home: Path, tmp_path: Path
+) -> None:
+    old = save(DEFAULT.embed(texture(1), PAYLOAD, key=key).pixels, tmp_path / "old.png")
+    (new_key,) = rotate_key(assay_home).marking
+    new = save(DEFAULT.embed(texture(2), PAYLOAD, key=new_key).pixels, tmp_path / "new.png")
+    setup = build_setup(search=search)
+    found = [examine(path, setup).watermark for path in (old, new)]
+    assert [(mark.state, mark.payload, mark.key_id) for mark in found] == [
+        (WatermarkState.FOUND, PAYLOAD.hex, each.key_id) for each in (key, new_key)
+    ]
 
 
 def test_a_mark_by_another_technique_is_found_and_named(key: WatermarkKey, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.errors import InputError
 from generator.marking.payload import PAYLOAD_BITS, AssetId
 from generator.marking.watermark.adapters.bch import BCH, Bits
 from generator.marking.watermark.adapters.keyed_bits import Message
@@ -26,10 +25,13 @@ from generator.marking.watermark.interface import (
     Search,
     check_payload,
     check_pixels,
+    check_psnr,
+    check_question,
+    check_room,
+    too_small,
 )
 from generator.marking.watermark.keys import WatermarkKey
 
-PSNR_RANGE = (30.0, 60.0)  # dB
 _ROUNDING = 1 / 12  # mean square of rounding to whole grey levels
 _ROUNDS = 8  # of finding the strength
 
@@ -100,17 +102,12 @@ class BitScheme:
         nonce: bytes = b"",
     ) -> Embedding:
         """Mark one picture; nothing varies with the nonce."""
-        height, width = check_pixels(pixels).shape[:2]
+        check_pixels(pixels)
         if self.capacity:
             check_payload(payload, capacity=self.capacity)
-        low, high = PSNR_RANGE
-        if psnr is not None and not low <= psnr <= high:  # also refuses NaN
-            raise InputError(f"PSNR {psnr} dB: expected {low:g} to {high:g} dB")
-        if min(height, width) < self.min_side:
-            raise InsufficientCapacityError(
-                f"insufficient capacity: picture of {width} x {height} px, expected at least {self.min_side} px on "
-                "the short side; enlarge it before marking"
-            )
+        if psnr is not None:
+            check_psnr(psnr)
+        check_room(pixels, least=self.min_side)
         change = self.technique.change(pixels, self._message.write(payload, key))
         if self.technique.default_psnr is None:
             marked = _add(pixels, change)
@@ -134,14 +131,11 @@ class BitScheme:
         self, pixels: Pixels, *, key: WatermarkKey, search: Search = "full", alpha: float = ALPHA
     ) -> Detection:
         """Decide whether one picture carries a mark made with `key`."""
-        height, width = check_pixels(pixels).shape[:2]
-        if search not in get_args(Search):
-            raise InputError(f"search {search!r}: expected one of {', '.join(get_args(Search))}")
-        if not 0 < alpha < 1:
-            raise InputError(f"alpha {alpha}: expected a probability between 0 and 1")
+        check_pixels(pixels)
+        check_question(search, alpha)
         message = self._message
-        if min(height, width) < self.min_side:
-            return message.judge([], alpha=alpha, key=key, reason=too_small(width, height, self.min_side))
+        if reason := too_small(pixels, least=self.min_side):
+            return message.judge([], alpha=alpha, key=key, reason=reason)
         readings = [message.read(bits, key) for bits in self.technique.read(pixels, search=search)]
         return message.judge(readings, alpha=alpha, key=key)
 
@@ -155,14 +149,6 @@ def choose_code(bits: int) -> BCH | None:
     if errors < 3:
         return None
     return BCH(field, errors, PAYLOAD_BITS)
-
-
-def too_small(width: int, height: int, least: int) -> str:
-    """The reason not to look."""
-    return (
-        f"The picture ({width} x {height} px) is too small to carry this watermark; at least {least} px on the "
-        "short side are needed."
-    )
 
 
 def add_at_psnr(pixels: Pixels, change: NDArray[np.float32], *, psnr: float) -> tuple[Pixels, float]:
