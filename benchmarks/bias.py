@@ -28,6 +28,7 @@ from benchmarks import bias_coverage as simulated
 from benchmarks import bias_published as published
 from benchmarks.bias_audits import AUDIT_LABELS, DEEPFACE, ICC, Setting
 from benchmarks.bias_scale import run_in_process
+from benchmarks.bias_skin import measure_skin_tone
 from benchmarks.document import Figure, print_figures
 
 LEVEL, LOW, HIGH = 0.95, 0.93, 0.97
@@ -213,6 +214,7 @@ def measure_scale() -> Iterator[Figure]:
 def measure(effort: Effort) -> Iterator[Figure]:
     """All figures, one by one."""
     yield from measure_one_group()
+    yield from measure_skin_tone()
     folder = published.shared_data()
     if folder is not None:
         yield from published.measure_fair_diffusion(

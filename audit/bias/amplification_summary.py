@@ -126,11 +126,7 @@ def summarise_amplification(
             draws=draws,
             rng=rng,
         )
-        seen = observed.mean(axis=0)
-        above = np.count_nonzero(means >= seen - 1e-12, axis=0)
-        below = np.count_nonzero(means <= seen + 1e-12, axis=0)
-        p_values = np.minimum(2 * (1 + np.minimum(above, below)) / (1 + draws), 1.0)
-        adjusted = np.broadcast_to(adjust_holm(p_values[:told]), (k,))
+        adjusted = np.broadcast_to(adjust_holm(_p_values(observed.mean(axis=0), means)[:told]), (k,))
     return AmplificationSummary(
         readings.groups, away, nearer, changes, bounds, adjusted,
         tuple(
@@ -139,6 +135,13 @@ def summarise_amplification(
         ),
         prompts,
     )  # fmt: skip
+
+
+def _p_values(observed: Floats, null: Floats) -> Floats:
+    """Two-sided, of mean changes (k,) among those under the null (D, k)."""
+    above = np.count_nonzero(null >= observed - 1e-12, axis=0)
+    below = np.count_nonzero(null <= observed + 1e-12, axis=0)
+    return np.asarray(np.minimum(2 * (1 + np.minimum(above, below)) / (1 + len(null)), 1.0), dtype=np.float64)
 
 
 def _verdict(low: float, high: float, *, found: bool) -> Amplification | None:

@@ -7,11 +7,10 @@ or black pixels, cheeks that differ, a colour cast, or a cheek that is not mostl
 A cheek is rarely skin alone: frames of glasses, hair or a beard reach into it. The tone is that of its largest part
 of one colour, if that is nearly half of it, and both cheeks must agree.
 
-Measured: on 600 drawn faces of known tone (box by `people.load_detector("centre")`) 22 % are undetermined (by tone,
-from 1 to 10: 18, 15, 16, 23, 20, 21, 22, 25, 30, 31 %), 116 of these 133 for glasses; 441 of the 467 others come out
-as drawn, 3 more one tone off. On 240 generated portraits with dramatic light, cut out the same way, 163 are
-undetermined; their true tones are not known. With 0.7 or 0.5 times the light a flat swatch moves by one tone at most,
-or is undetermined.
+Measured (`benchmarks.bias`): of 600 drawn faces of known tone, every trait in equal shares and the box by
+`people.load_detector("centre")`, 31 % are undetermined (by tone, from 1 to 10: 22, 32, 26, 32, 43, 29, 26, 40, 28,
+34 %), most of them for glasses; 92 % of the others come out as drawn. With 0.7 or 0.5 times the light a flat swatch
+moves by one tone at most, or is undetermined.
 
 What this refuses to do: say anything of a whole picture. It is given the face.
 
