@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
@@ -167,18 +168,19 @@ class EmbeddedGenerator:
         Raises:
             InputError: a seed is not 0 to 2^64 - 1.
         """
-        for start in range(0, len(requests), ROWS):
-            chunk = requests[start : start + ROWS]
-            pictures = self._tokenizer.decode(self._sample(chunk))
-            for request, picture in zip(chunk, pictures, strict=False):  # the filling rows are left over
-                yield GeneratedImage(
-                    pixels=enlarge(picture),
-                    request=request,
-                    generator=self.name,
-                    version=VERSION,
-                    weights_digest=self._digest,
-                    unknown_words=self.unknown_words(request.prompt.text),
-                )
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow lets go of the interpreter's lock
+            for start in range(0, len(requests), ROWS):
+                chunk = requests[start : start + ROWS]
+                pictures = self._tokenizer.decode(self._sample(chunk))[: len(chunk)]  # less the filling rows
+                for request, pixels in zip(chunk, pool.map(enlarge, pictures), strict=True):
+                    yield GeneratedImage(
+                        pixels=pixels,
+                        request=request,
+                        generator=self.name,
+                        version=VERSION,
+                        weights_digest=self._digest,
+                        unknown_words=self.unknown_words(request.prompt.text),
+                    )
 
     @torch.no_grad()
     def read_mark(

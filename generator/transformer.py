@@ -215,7 +215,7 @@ class Transformer(nn.Module):
         """An empty cache for `rows` sequences of at most `length` positions."""
         like = self.norm.weight
         shape = (rows, self.heads, length, self.width // self.heads)
-        return Cache([LayerCache(like.new_zeros(shape), like.new_zeros(shape)) for _ in self.blocks])
+        return Cache([LayerCache(like.new_empty(shape), like.new_empty(shape)) for _ in self.blocks])
 
 
 class GridPositions(nn.Module):
