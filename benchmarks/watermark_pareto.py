@@ -53,18 +53,22 @@ def draw_pareto(entries: Iterable[Survival], path: Path) -> None:
         for entry in entries:
             share = (panel.value(entry) - panel.low) / (panel.high - panel.low)
             x, y = left + _SIDE * min(max(share, 0), 1), _GAP + _SIDE * (1 - _survival(entry, attacks))
-            colour = _COLOURS[names.index(entry.name) % len(_COLOURS)]
             title = escape(f"{entry.name}, {entry.side} px")
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{3 + entry.side / 256:.1f}" fill="{colour}" '
-                f'fill-opacity="0.75"><title>{title}</title></circle>'
-            )
+            parts.append(_dot(names.index(entry.name), x, y, radius=3 + entry.side / 256, title=title))
     for number, name in enumerate(names):
         y = _SIDE + _GAP + 50 + 18 * number
-        colour = _COLOURS[number % len(_COLOURS)]
-        parts.append(f'<circle cx="{_GAP}" cy="{y}" r="5" fill="{colour}"/>')
+        parts.append(_dot(number, _GAP, y, radius=5))
         parts.append(f'<text x="{_GAP + 12}" y="{y + 4}">{escape(name)}</text>')
     path.write_text("".join([*parts, "</svg>"]), encoding="utf-8")
+
+
+def _dot(number: int, x: float, y: float, *, radius: float, title: str = "") -> str:
+    """The symbol of an entry: round, and square once the colours are used up."""
+    colour, corner = _COLOURS[number % len(_COLOURS)], 0.0 if number >= len(_COLOURS) else radius
+    return (
+        f'<rect x="{x - radius:.1f}" y="{y - radius:.1f}" width="{2 * radius:.1f}" height="{2 * radius:.1f}" '
+        f'rx="{corner:.1f}" fill="{colour}" fill-opacity="0.75"><title>{title}</title></rect>'
+    )
 
 
 def _axes(panel: _Panel, left: int, attacks: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from benchmarks.watermark_survival import Registered, Survival, compute_psnr, co
 from generator.marking.watermark.interface import Detection, Search
 from generator.marking.watermark.registry import DEFAULT
 
+SVG = "{http://www.w3.org/2000/svg}"
 PICTURE = next(draw_portraits(1))
 NOWHERE = Path("/nonexistent")
 
@@ -75,9 +77,13 @@ def test_ours_survives_and_the_trade_is_drawn(tmp_path: Path) -> None:
     found = measure_survival(Registered(DEFAULT, 42.0), draw_portraits(2), attacks=("none", "jpeg75"))
     assert found.share("none") == found.share("jpeg75") == 1.0
     assert found.psnr >= 42
-    draw_pareto([found], tmp_path / "trade.svg")
+    entries = [dataclasses.replace(found, name=f"scheme {number}") for number in range(10)]
+    draw_pareto(entries, tmp_path / "trade.svg")
     tree = ElementTree.parse(tmp_path / "trade.svg")
-    assert len(tree.findall(".//{http://www.w3.org/2000/svg}circle")) == 3
+    dots = [each for each in tree.iter(f"{SVG}rect") if each.find(f"{SVG}title") is not None]
+    assert len(dots) == 3 * len(entries), "one in each panel, one in the legend"
+    looks = {(dot.get("fill"), dot.get("rx") == "0.0") for dot in dots}
+    assert len(looks) == len(entries), "no two schemes look alike"
 
 
 def test_quality_measures() -> None:
