@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from audit.collection import ImageFacts, inspect_image, load_pixels
-from audit.evidence import Check, Status
-from audit.provenance.read import ManifestState, read_manifests
-from audit.provenance.rubric_gate import check_rubric
-from audit.provenance.trust import TrustLists
+from audit.evidence import Status
+from audit.provenance.published_gate import check_published
 from generator.errors import AssayError, DiskFullError, InputError
 from generator.interface import GeneratedImage, Prompt, Request
 from generator.marking.credentials import TimeStampError, carries_credentials
@@ -76,7 +74,6 @@ class Marker:
     identity: Identity
     key: WatermarkKey
     ledger: Ledger
-    trust: TrustLists
     _time_failure: str = field(default="", init=False)
 
     def mark(self, path: Path, *, sidecar: bool = False) -> dict[str, Any]:
@@ -111,11 +108,10 @@ class Marker:
                 layers["visible_label"] = "skipped: no pixel was changed"
         else:
             layers, target = self._publish(path, picture, asset_id, suffix, ingredients)
-        check, state = self._read_back(target)
+        check = check_published(target)
         row = {"path": str(target), "asset_id": asset_id.hex, "layers": layers, "rubric": check.value}
-        if state is ManifestState.INVALID or check.status is not Status.PASS:
-            reason = f"what was written does not verify ({state}): {check.reason}"
-            return row | {"status": str(Status.FAIL), "reason": reason}
+        if check.status is not Status.PASS:
+            return row | {"status": str(Status.FAIL), "reason": check.reason}
         return row | {"status": str(Status.PASS)}
 
     def _source_type(self, path: Path, picture: ImageFacts) -> str:
@@ -271,8 +267,3 @@ class Marker:
     def _target(self, path: Path, sha256: str, suffix: str) -> Path:
         assert self.order.out is not None  # copies always have a folder
         return self.order.out / f"{path.stem}-{sha256[:8]}{suffix}"
-
-    def _read_back(self, target: Path) -> tuple[Check, ManifestState]:
-        """The gate: what was written verifies, and keeps every statement of the official rubric."""
-        found = read_manifests(target, self.trust)
-        return check_rubric(found.crjson), found.state

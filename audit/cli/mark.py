@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         ledger = stack.enter_context(Ledger(home / LEDGER_FILE))
         trust = load_stored(open_store(home), development=development_root())
         order = replace(order, anchors="".join((*trust.signers, *trust.development)))
-        marker = Marker(order, identity, load_or_create_key(home), ledger, trust)
+        marker = Marker(order, identity, load_or_create_key(home), ledger)
         rows = [marker.mark(path, sidecar=args.sidecar) for path in _files(args.paths)]
     if args.json:
         write_json({"signer": identity.name, "development_identity": identity.is_development, "files": rows})

@@ -11,10 +11,10 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from audit.provenance.text import clean_text
 from audit.report.detection_report import Report
+from audit.report.pdf import latin
 from generator.errors import InputError
 from generator.marking.credentials import sign
 from generator.marking.identity import Identity
@@ -63,10 +63,8 @@ def render_pdf(
 
 
 def _text(value: object) -> str:
-    """Text of a file for reportlab, which reads markup: one line, Latin, escaped."""
-    cleaned = clean_text(value, limit=_MAX_TEXT)
-    latin = "".join(c if ord(c) < 256 else f"\\u{{{ord(c):x}}}" for c in cleaned)
-    return escape(latin)
+    """Text of a file, cleaned, as reportlab takes it."""
+    return latin(clean_text(value, limit=_MAX_TEXT))
 
 
 def _draw(report: Report, envelope: Mapping[str, Any], predicate: Mapping[str, Any], picture: bytes) -> bytes:

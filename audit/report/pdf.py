@@ -82,7 +82,7 @@ def latin(value: str) -> str:
     words = " ".join(value.replace("\u202f", " ").split())
     words = words if len(words) <= _LIMIT else words[: _LIMIT - 3] + "..."
     plain = words.translate(_PLAIN)
-    return escape("".join(c if c.isprintable() and ord(c) < 256 else f"U+{ord(c):04X}" for c in plain))
+    return escape("".join(c if c.isprintable() and ord(c) < 256 else f"\\u{{{ord(c):x}}}" for c in plain))
 
 
 _PLAIN = str.maketrans({"“": '"', "”": '"', "’": "'", "–": "-", "—": "-", "…": "..."})

@@ -97,7 +97,7 @@ def test_a_pdf_is_the_same_twice_and_shows_what_was_found(runs: list[RunDirector
 
 
 def test_pdf_text_is_escaped_and_keeps_what_fonts_cannot_show() -> None:
-    assert latin("<b>x</b> & “y” 漢") == '&lt;b&gt;x&lt;/b&gt; &amp; "y" U+6F22'
+    assert latin("<b>x</b> & “y” 漢") == '&lt;b&gt;x&lt;/b&gt; &amp; "y" \\u{6f22}'
     hostile = "<para><img src='http://example.org/x.png'/></para>"
     rows = [(hostile, hostile)] * 200
     data = render_document(hostile, [Block(hostile, (hostile,), head=("a", "b"), rows=rows)])
