@@ -106,8 +106,8 @@ def describe(layers: Layers) -> dict[str, Any]:
             "scheme": mark.scheme,
             "key": mark.key_id,
             "search": mark.search,
-            "other techniques": list(mark.others),
-            "public marks": list(mark.public),
+            "other techniques": [str(one) for one in mark.others.asked],
+            "public marks": list(mark.others.public),
         },
         "labels": {
             "state": str(layers.labels.status),

@@ -56,21 +56,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print what was found, picture by picture."""
     from audit.collection import load_pixels
-    from audit.issued import NAME, check_picture, load_issued, load_reader
-    from generator.noise import PUBLIC_KEY
+    from audit.issued import check_picture, load_issued
+    from audit.provenance.checks_sampling import SAMPLING
+    from generator.sampling_readers import load_mark
     from generator.sources import Source
 
     source = Source(args.generator, family=args.family, options=tuple(args.option))
-    issued = load_issued(args.issued, source=source)
-    key = PUBLIC_KEY if args.key is None else _read_key(args.key)
-    reader, keyring = load_reader(issued), _keyring()
+    issued = load_issued(args.issued, source=source, secret=read_secret(args.key))
+    mark, keyring = load_mark(issued), _keyring()
     found = []
     for path in args.paths:
         checks: tuple[Check, ...]
         try:
-            checks = check_picture(load_pixels(path), issued, reader, key=key, keyring=keyring)
+            checks = check_picture(load_pixels(path), issued, mark, keyring=keyring)
         except CannotCheckError as error:
-            checks = (Check(name=NAME, status=Status.ERROR, reason=str(error)),)
+            checks = (Check(name=SAMPLING, status=Status.ERROR, reason=str(error)),)
         found.append(Evidence(subject=str(path), checks=checks))
         if not args.json:
             write_out("\n".join([str(path), *(format_check(check) for check in checks)]))
@@ -79,7 +79,12 @@ def run(args: argparse.Namespace) -> int:
     return exit_code(worst(evidence.status for evidence in found))
 
 
-def _read_key(path: Path) -> bytes:
+def read_secret(path: Path | None) -> bytes:
+    """The sampling key in a file; the public one when none is named."""
+    from generator.noise import PUBLIC_KEY
+
+    if path is None:
+        return PUBLIC_KEY
     try:
         return path.read_bytes()
     except OSError as error:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from audit.batch import Judged
     from audit.inputs import Source
     from audit.verification import Verification
+    from generator.sampling_keys import Issued
 
 _LABEL_WIDTH = 14  # columns of a check's name in the table
 _STATUS_WIDTH = 14
 _LINE = (60, 110)  # narrowest and widest table, columns
 _SHORT = {
     "watermark.payload": "watermark",
+    "watermark.sampling": "seed",
     "ledger.entry": "ledger",
     "agreement.asset_id": "agreement",
     "engines.agreement": "engines",
@@ -121,6 +123,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("conformance-2.4", "conformance-2.2", "integrity", "signals"),
         help="also hold the manifest against a C2PA asset rubric (default: conformance-2.4)",
     )
+    parser.add_argument(
+        "--issued",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN|FILE",
+        help="with --watermark full: also name the seed, of this run or list of one seed a line, that made a picture",
+    )
+    parser.add_argument(
+        "--sampling-key", type=Path, metavar="FILE", help="that the seeds were issued under (default: public)"
+    )
     parser.add_argument("--cross-check", action="store_true", help="ask every other engine that is installed")
     parser.add_argument("--what-if", action="store_true", help="show what would change the verdict")
     parser.add_argument("--recover", action="store_true", help="look for a lost manifest in the ledger")
@@ -149,7 +162,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("nothing to verify; name files or folders (assay verify --help)")
     policy_exit({(Status.PASS, ""): 1}, args.fail_on)  # a misspelt policy is refused before the work
     setup = build_setup(
-        trust=args.trust, ledger=ledger_location(args.ledger), search=args.watermark, at=args.at
+        trust=args.trust,
+        ledger=ledger_location(args.ledger),
+        search=args.watermark,
+        at=args.at,
+        issued=_issued(args),
     )
     for warning in setup.trust.warnings:
         sys.stderr.write(f"warning: {warning}\n")
@@ -163,6 +180,18 @@ def run(args: argparse.Namespace) -> int:
     )
     counts = _to_file(args, verification) if args.out else _to_stdout(args, verification)
     return policy_exit(counts, args.fail_on)
+
+
+def _issued(args: argparse.Namespace) -> list[Issued]:
+    """Seeds that the user names, with the key that they were issued under."""
+    if args.sampling_key is not None and not args.issued:
+        raise InputError("--sampling-key says nothing without the seeds: add --issued RUN|FILE")
+    if not args.issued:
+        return []
+    from audit.cli.seed import read_secret
+    from audit.issued import load_issued  # imports pandas
+
+    return [load_issued(path, secret=read_secret(args.sampling_key)) for path in args.issued]
 
 
 def ledger_location(text: str | None) -> Path | str | None:

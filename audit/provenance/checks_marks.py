@@ -12,8 +12,9 @@ import math
 
 from audit.combination import check_combined
 from audit.evidence import JSON, Check, Status
+from audit.provenance.checks_sampling import judge_sampling
 from audit.provenance.claims import is_asset_id
-from audit.provenance.layers import Layers, LedgerState, WatermarkState
+from audit.provenance.layers import Layers, LedgerState, Others, WatermarkState
 from audit.provenance.text import clean_text
 from generator.marking.labels import LabelStatus
 
@@ -33,14 +34,27 @@ def check_watermark(layers: Layers) -> Check:
     Values: found, absent, promised-not-found, promised-no-key, off, no-key, undecodable, not-decoded.
     """
     check = _judge_watermark(layers)
-    mark = layers.watermark
+    others = layers.watermark.others
     more: dict[str, JSON] = {}
-    if mark.others:
-        more["other_techniques"] = list(mark.others)
-    if mark.public:
-        more["public_marks"] = list(mark.public)
-    said = "".join(f" A mark of others: {sentence}." for sentence in mark.public)
+    if others.asked:
+        more["other_techniques"] = [str(one) for one in others.asked]
+    if others.public:
+        more["public_marks"] = list(others.public)
+    said = _say_others(others) + "".join(f" A mark of others: {sentence}." for sentence in others.public)
     return dataclasses.replace(check, reason=check.reason + said, details={**check.details, **more})
+
+
+def _say_others(others: Others) -> str:
+    """Which other techniques found a mark, and what their number means."""
+    answers = [one for one in others.asked if one.detection is not None]
+    if not answers:
+        return ""
+    found = [one.title for one in answers if one.detection is not None and one.detection.found]
+    return (
+        f" Of {len(answers)} other techniques, {' and '.join(found) or 'none'} found a mark. How many are asked is "
+        f"settled beforehand: each was held to p <= {others.level:.2g}, so all together are wrong on at most one "
+        "unmarked picture in a million."
+    )
 
 
 def _judge_watermark(layers: Layers) -> Check:
@@ -89,9 +103,9 @@ def _judge_watermark(layers: Layers) -> Check:
 
 
 def check_all_watermarks(layers: Layers) -> tuple[Check, ...]:
-    """What all watermark techniques say together; nothing unless several were asked.
+    """What all techniques under secret keys say together; nothing unless several were asked.
 
-    One key is behind all of them, so their p-values are merged by the rule that holds under any dependence. Where
+    One key is behind most of them, so their p-values are merged by the rule that holds under any dependence. Where
     they reach nothing, it is missing as much as `check_watermark` says.
     """
     searched = dict(layers.watermark.searched)
@@ -101,6 +115,16 @@ def check_all_watermarks(layers: Layers) -> tuple[Check, ...]:
     if together.status is Status.PASS:
         return (together,)
     return (dataclasses.replace(together, status=check_watermark(layers).status),)
+
+
+def check_sampling(layers: Layers) -> tuple[Check, ...]:
+    """Which issued seed made the picture; nothing unless seeds were given."""
+    others = layers.watermark.others
+    best = min(others.sampling, key=lambda found: found.log10_p, default=None)
+    if best is None:
+        return ()
+    absent = Status.SKIPPED if layers.is_intact else Status.INCONCLUSIVE
+    return (judge_sampling(best, level=others.level, absent=absent),)
 
 
 def check_aigc(layers: Layers) -> Check:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
@@ -37,6 +37,7 @@ from generator.marking.watermark.interface import Detection, Pixels
 from generator.marking.watermark.keyring import Keyring, read_keyring
 from generator.marking.watermark.keys import KEY_FILE
 from generator.marking.watermark.registry import SCHEMES
+from generator.sampling_keys import Issued
 
 Search = Literal["quick", "full", "off", "auto"]
 _WITHOUT_OWN = frozenset(  # an embedded manifest counts before one beside the file, also a damaged one
@@ -55,6 +56,7 @@ class Setup:
         ledger: SQLite file or postgresql:// address; None: no ledger is asked.
         search: how hard to look for the watermark. "auto": quick, and full when nothing intact was found.
         at: moment at which certificates are judged, aware; None: now.
+        issued: seeds whose pictures "full" is to recognise.
     """
 
     trust: TrustLists = TrustLists()
@@ -62,6 +64,7 @@ class Setup:
     ledger: Path | str | None = None
     search: Search = "auto"
     at: datetime | None = None
+    issued: tuple[Issued, ...] = ()
 
 
 def build_setup(
@@ -71,6 +74,7 @@ def build_setup(
     key_folder: Path | None = None,
     search: Search = "auto",
     at: datetime | None = None,
+    issued: Sequence[Issued] = (),
 ) -> Setup:
     """The set-up of this machine; what does not exist is left out, nothing is created.
 
@@ -80,13 +84,17 @@ def build_setup(
         key_folder: folder of the watermark key; default `assay_home()`.
         search: how hard to look for the watermark.
         at: moment at which certificates are judged, aware; None: now.
+        issued: seeds whose pictures the full search is to recognise.
 
     Raises:
-        InputError: the trust list or a named ledger does not exist or cannot be used, or an unknown search mode.
+        InputError: the trust list or a named ledger does not exist or cannot be used, an unknown search mode, or
+            seeds without the full search.
         CannotCheckError: the ledger, the key or the development root is damaged.
     """
     if search not in get_args(Search):
         raise InputError(f"watermark search {search!r}: expected one of {', '.join(get_args(Search))}")
+    if issued and search != "full":
+        raise InputError("issued seeds are looked for by the full search only; add --watermark full")
     home = assay_home()
     root = development_root(home / "identity")
     if trust is None:
@@ -99,10 +107,10 @@ def build_setup(
     if ledger is not None:
         Ledger(ledger, read_only=True).close()
     key_file = (key_folder or home) / KEY_FILE
-    if not key_file.is_file():
-        return Setup(lists, None, ledger, search, at)
-    _keys(key_file)
-    return Setup(lists, key_file, ledger, search, at)
+    has_key = key_file.is_file()
+    if has_key:
+        _keys(key_file)
+    return Setup(lists, key_file if has_key else None, ledger, search, at, tuple(issued))
 
 
 def examine(path: Path, setup: Setup, *, with_crjson: bool = True) -> Layers:
@@ -210,25 +218,30 @@ def _find_watermark(path: Path, setup: Setup, *, intact: bool) -> Watermark:
     except CannotCheckError as error:
         return no_key if keys is None else Watermark(WatermarkState.UNDECODABLE, str(error))
     if setup.search == "full":
-        from audit.provenance.techniques import ask_others
-
-        others = ask_others(pixels, None if keys is None else keys.marking[0])
-        if keys is None:
-            return dataclasses.replace(no_key, public=others.public)
-        ours = _ask_ours(pixels, keys, "full")
-        asked = (ours, *others.detections)
-        found = (
-            ours if ours.found else min((mark for mark in asked if mark.found), key=_p_value, default=ours)
-        )
-        searched = tuple((mark.scheme, mark.log10_p) for mark in asked)
-        return dataclasses.replace(
-            _describe(found, "full"), searched=searched, others=others.said, public=others.public
-        )
+        return _ask_all(pixels, keys, setup.issued, no_key)
     assert keys is not None, "returned above"
     found = _ask_ours(pixels, keys, "quick")
     if found.found or intact or setup.search == "quick":
         return _describe(found, "quick")
     return _describe(_ask_ours(pixels, keys, "full"), "full")
+
+
+def _ask_all(pixels: Pixels, keys: Keyring | None, issued: Sequence[Issued], no_key: Watermark) -> Watermark:
+    """What all techniques say; a mark of sampling is told beside ours, never as ours."""
+    from audit.provenance.techniques import ask_others
+
+    ours = None if keys is None else _ask_ours(pixels, keys, "full")
+    others = ask_others(pixels, keys, ours=ours, issued=issued)
+    if ours is None:
+        return dataclasses.replace(no_key, others=others)
+    marks = (ours, *others.detections)
+    first = min((one for one in marks if one.found), key=_p_value, default=ours)
+    secret = (*marks, *(one for one in others.sampling if not one.is_public))
+    return dataclasses.replace(
+        _describe(ours if ours.found else first, "full"),
+        searched=tuple((one.scheme, one.log10_p) for one in secret),
+        others=others,
+    )
 
 
 def _ask_ours(pixels: Pixels, keys: Keyring, search: Literal["quick", "full"]) -> Detection:

@@ -11,7 +11,8 @@ from audit.provenance.codes import Part
 from audit.provenance.read import Manifests
 from generator.marking.labels import Labels
 from generator.marking.ledger import Entry
-from generator.marking.watermark.interface import Geometry
+from generator.marking.watermark.interface import Detection, Geometry
+from generator.sampling_keys import SamplingDetection
 
 
 class WatermarkState(StrEnum):
@@ -22,6 +23,50 @@ class WatermarkState(StrEnum):
     OFF = "off"  # the user did not want to look
     NO_KEY = "no-key"  # this machine holds no watermark key
     UNDECODABLE = "undecodable"  # the file has no pixels that can be decoded here
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one technique says.
+
+    Args:
+        title: of the technique.
+        reason: one sentence.
+        detection: its decision; None when it could not be asked.
+    """
+
+    title: str
+    reason: str
+    detection: Detection | None = None
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What techniques beside ours say; empty unless they were asked.
+
+    Args:
+        asked: every technique, also those that could not be.
+        level: that each decision was held to.
+        public: one sentence per mark of others that anybody can read and write.
+    """
+
+    asked: tuple[Asked, ...] = ()
+    level: float = 0.0
+    public: tuple[str, ...] = ()
+
+    @property
+    def detections(self) -> tuple[Detection, ...]:
+        """Of the techniques that mark finished pixels."""
+        made = (one.detection for one in self.asked)
+        return tuple(one for one in made if one is not None and not isinstance(one, SamplingDetection))
+
+    @property
+    def sampling(self) -> tuple[SamplingDetection, ...]:
+        """Of the marks that are left while a picture is made."""
+        return tuple(one.detection for one in self.asked if isinstance(one.detection, SamplingDetection))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +82,9 @@ class Watermark:
         key_id: name of the key looked with.
         search: "quick" or "full"; "" when nothing was searched.
         geometry: what happened to the picture since it was marked; None when not found.
-        searched: (scheme, log10 of the bound) of every scheme asked, found or not; empty unless several were.
-        others: one sentence on each other technique under our key, when they were asked.
-        public: marks of others that anybody can read and write, when they were looked for.
+        searched: (technique, log10 of the bound) of every one that was asked under a secret key, found or not; empty
+            unless several were.
+        others: what other techniques say, when they were asked.
     """
 
     state: WatermarkState
@@ -51,8 +96,7 @@ class Watermark:
     search: str = ""
     geometry: Geometry | None = None
     searched: tuple[tuple[str, float], ...] = ()
-    others: tuple[str, ...] = ()
-    public: tuple[str, ...] = ()
+    others: Others = Others()
 
 
 class LedgerState(StrEnum):

@@ -36,6 +36,7 @@ def judge(layers: Layers, *, rubric: str = "", further: Sequence[Check] = ()) ->
         check_unsigned(layers),
         *credentials.check_identity(layers),
         marks.check_watermark(layers),
+        *marks.check_sampling(layers),
         *marks.check_all_watermarks(layers),
         marks.check_aigc(layers),
         marks.check_iptc(layers),

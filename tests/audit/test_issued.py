@@ -8,7 +8,7 @@ from PIL import Image
 
 from audit.cli.main import main
 from audit.evidence import Status
-from audit.issued import check_picture, load_issued, load_reader
+from audit.issued import check_picture, load_issued
 from audit.run import RunDirectory
 from generator.embedded import EmbeddedGenerator
 from generator.errors import InputError
@@ -18,6 +18,8 @@ from generator.marking.payload import AssetId
 from generator.marking.watermark.keyring import Keyring
 from generator.marking.watermark.keys import WatermarkKey, load_or_create_key
 from generator.marking.watermark.registry import DEFAULT
+from generator.sampling_keys import Issued, SamplingKey
+from generator.sampling_readers import load_mark
 from generator.sources import Source
 
 SEEDS = range(5000, 5400)
@@ -27,15 +29,15 @@ KEYRING = Keyring((WatermarkKey(bytes(32)),), retired=(WATERMARK_KEY,))
 
 
 @pytest.fixture(scope="module")
-def generator():
-    return EmbeddedGenerator.load()
+def mark():
+    return load_mark(Issued(SamplingKey(KEY), Source()))
 
 
 @pytest.fixture(scope="module")
-def pictures(generator):
+def pictures(mark):
     """Pictures by their seed; some leave little to choose, so not every one bears a strong mark."""
     requests = [Request(Prompt("p", "a portrait"), 0, seed) for seed in range(5100, 5108)]
-    return {image.request.seed: image.pixels for image in generator.generate(requests)}
+    return {image.request.seed: image.pixels for image in mark.generator.generate(requests)}
 
 
 @pytest.fixture
@@ -45,9 +47,9 @@ def listed(tmp_path):
     return path
 
 
-def test_own_seed_is_named(generator, pictures, listed):
+def test_own_seed_is_named(mark, pictures, listed):
     issued = load_issued(listed)
-    checks = {seed: check_picture(pixels, issued, generator)[0] for seed, pixels in pictures.items()}
+    checks = {seed: check_picture(pixels, issued, mark)[0] for seed, pixels in pictures.items()}
     named = {seed: check for seed, check in checks.items() if check.status is Status.PASS}
     assert len(named) >= 6
     for seed, check in named.items():
@@ -58,22 +60,22 @@ def test_own_seed_is_named(generator, pictures, listed):
         assert "anyone could have made it" in check.reason
 
 
-def test_another_key_or_seed_names_nobody(generator, pictures, listed, tmp_path):
+def test_another_key_or_seed_names_nobody(mark, pictures, listed, tmp_path):
     others = tmp_path / "others.txt"
     others.write_text("1\n2\n3\n")
     for pixels in pictures.values():
-        (check,) = check_picture(pixels, load_issued(listed), generator, key=KEY)
+        (check,) = check_picture(pixels, load_issued(listed, secret=KEY), mark)
         assert check.status is Status.INCONCLUSIVE
-        (check,) = check_picture(pixels, load_issued(others), generator)
+        (check,) = check_picture(pixels, load_issued(others), mark)
         assert check.status is Status.INCONCLUSIVE
         assert check.details["seed"] is None
 
 
-def test_a_private_key_names_what_it_made(listed):
+def test_a_private_key_names_what_it_made(mark, listed):
     generator = EmbeddedGenerator.load(key=KEY)
     requests = [Request(Prompt("p", "a portrait"), 0, seed) for seed in range(5100, 5108)]
     checks = [
-        check_picture(image.pixels, load_issued(listed), generator, key=KEY)[0]
+        check_picture(image.pixels, load_issued(listed, secret=KEY), mark)[0]
         for image in generator.generate(requests)
     ]
     named = [int(check.details["seed"]) for check in checks if check.details["seed"]]
@@ -104,12 +106,12 @@ def marked(pictures):
 
 
 @pytest.mark.parametrize("change", [_rotate, _cut, _enlarge])
-def test_the_watermark_undoes_what_hides_the_seed(generator, marked, listed, change):
+def test_the_watermark_undoes_what_hides_the_seed(mark, marked, listed, change):
     issued = load_issued(listed)
     named = 0
     for seed, pixels in marked.items():
         changed = change(pixels)
-        check, together = check_picture(changed, issued, generator, keyring=KEYRING)
+        check, together = check_picture(changed, issued, mark, keyring=KEYRING)
         assert check.details["log10_p_as_is"] > -3
         assert together.status is Status.PASS
         assert together.value < check.value
@@ -121,17 +123,17 @@ def test_the_watermark_undoes_what_hides_the_seed(generator, marked, listed, cha
     assert named >= 2
 
 
-def test_placements_are_paid_for(generator, marked, listed):
+def test_placements_are_paid_for(mark, marked, listed):
     """One placement beside the picture as it came: twice the p-value of the better reading."""
     issued = load_issued(listed)
     seed, pixels = next(iter(marked.items()))
-    (alone,) = check_picture(pixels, issued, generator)
-    check, _ = check_picture(_cut(pixels), issued, generator, keyring=KEYRING)
+    (alone,) = check_picture(pixels, issued, mark)
+    check, _ = check_picture(_cut(pixels), issued, mark, keyring=KEYRING)
     assert check.value > alone.value
-    other = check_picture(_cut(pixels), issued, generator, key=KEY, keyring=KEYRING)
+    other = check_picture(_cut(pixels), load_issued(listed, secret=KEY), mark, keyring=KEYRING)
     assert other[0].status is Status.INCONCLUSIVE
     assert other[1].status is Status.PASS  # by the watermark
-    unmarked = check_picture(_rotate(pixels), issued, generator, keyring=Keyring((WatermarkKey(bytes(32)),)))
+    unmarked = check_picture(_rotate(pixels), issued, mark, keyring=Keyring((WatermarkKey(bytes(32)),)))
     assert [check.status for check in unmarked] == [Status.INCONCLUSIVE] * 2
 
 
@@ -144,7 +146,7 @@ def test_seeds_of_a_run(tmp_path):
     run.append("images", rows)
     issued = load_issued(run.path)
     assert issued.source == Source(family="masked")
-    assert issued.seeds.tolist() == [7, 2**64 - 1]
+    assert issued.key.seeds.tolist() == [7, 2**64 - 1]
 
 
 def test_a_run_of_another_sampler_is_refused(tmp_path):
@@ -159,7 +161,7 @@ def test_a_run_of_other_weights_is_refused(tmp_path):
     row = {"image_id": "a", "generator": "assay-masked", "seed": "7", "weights_digest": "sha256:" + "0" * 64}
     run.append("images", [row])
     with pytest.raises(InputError, match="restore the model of that run"):
-        load_reader(load_issued(run.path))
+        load_mark(load_issued(run.path))
 
 
 def test_a_source_without_our_noise_is_refused(tmp_path, listed):

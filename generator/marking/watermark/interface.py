@@ -106,11 +106,11 @@ class Detection:
     key_id: str
 
 
-class Scheme(Protocol):
-    """One way to mark pixels. Implementations hold no state that depends on pictures.
+class Reader(Protocol):
+    """One technique that is read from pixels under a key, with a p-value that holds for any picture.
 
-    `name` is the technique's name, also written as `alg` of the C2PA soft binding; `capacity` the longest
-    payload in bits; `min_side` the shortest side, px, of a picture that can be marked.
+    Implementations hold no state that depends on pictures. Some techniques also mark finished pixels (`Scheme`);
+    others leave their mark only while a picture is made, and are read here alone.
     """
 
     @property
@@ -118,12 +118,32 @@ class Scheme(Protocol):
         """Name of the technique, also the `alg` of the C2PA soft binding."""
 
     @property
-    def capacity(self) -> int:
-        """Longest payload in bits; 0: it only tells that there is a mark."""
+    def min_side(self) -> int:
+        """Shortest side of a picture that can carry the mark, px."""
+
+    def detect(
+        self, pixels: Pixels, *, key: WatermarkKey, search: Search = "full", alpha: float = ALPHA
+    ) -> Detection:
+        """Decide whether one picture carries a mark made with `key`.
+
+        Args:
+            pixels: uint8 (H, W, 3), RGB.
+            key: the deployment's key.
+            search: "quick" tries the unchanged geometry and a few exact ones, "full" searches.
+            alpha: level of the decision, in (0, 1).
+
+        Raises:
+            InputError: not such an array, or another option out of range. A picture that is too small to
+                carry a mark is not an error: it is not found, with that reason.
+        """
+
+
+class Scheme(Reader, Protocol):
+    """A technique that also marks finished pixels."""
 
     @property
-    def min_side(self) -> int:
-        """Shortest side of a picture that can be marked, px."""
+    def capacity(self) -> int:
+        """Longest payload in bits; 0: it only tells that there is a mark."""
 
     def embed(
         self,
@@ -146,22 +166,6 @@ class Scheme(Protocol):
         Raises:
             InputError: not such an array, or psnr out of range.
             InsufficientCapacityError: the picture cannot carry the identifier; the message says why.
-        """
-
-    def detect(
-        self, pixels: Pixels, *, key: WatermarkKey, search: Search = "full", alpha: float = ALPHA
-    ) -> Detection:
-        """Decide whether one picture carries a mark made with `key`.
-
-        Args:
-            pixels: uint8 (H, W, 3), RGB.
-            key: the deployment's key.
-            search: "quick" tries the unchanged geometry and a few exact ones, "full" searches.
-            alpha: level of the decision, in (0, 1).
-
-        Raises:
-            InputError: not such an array, or another option out of range. A picture that is too small to
-                carry a mark is not an error: it is not found, with that reason.
         """
 
 

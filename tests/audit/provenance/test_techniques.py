@@ -13,13 +13,13 @@ from PIL import Image
 from audit.cli.main import main
 from audit.provenance.checks_marks import check_watermark
 from audit.provenance.gather import Search, build_setup, examine
-from audit.provenance.layers import WatermarkState
+from audit.provenance.layers import Others, WatermarkState
 from audit.provenance.techniques import ask_others
 from generator.marking.payload import AssetId
 from generator.marking.watermark.adapters.invisible_watermark import BlockTechnique
 from generator.marking.watermark.adapters.public_marks import STAMPS
 from generator.marking.watermark.interface import ALPHA, Detection, Pixels
-from generator.marking.watermark.keyring import rotate_key
+from generator.marking.watermark.keyring import Keyring, rotate_key
 from generator.marking.watermark.keys import KEY_FILE, WatermarkKey, load_or_create_key
 from generator.marking.watermark.registry import DEFAULT, MODELS, Entry, get_scheme
 from generator.marking.watermark.tile_fourier import TileFourier
@@ -71,19 +71,27 @@ def test_a_mark_by_another_technique_is_found_and_named(key: WatermarkKey, tmp_p
     check = check_watermark(layers)
     assert check.value == "found"
     assert f"identifier {PAYLOAD.hex}, by the technique {SVD};" in check.reason
+    assert "Of 2 other techniques, dwtDctSvd of invisible-watermark found a mark. How many" in check.reason
+    assert "each was held to p <= 5e-07" in check.reason
     said = check.details["other_techniques"]
     assert isinstance(said, list)
     assert any(
         str(line).startswith("dwtDctSvd of invisible-watermark: A watermark of this key") for line in said
     )
     assert any(str(line).startswith("Pixel Seal: not looked for, there is no file") for line in said)
+    assert any(
+        str(line).startswith(
+            "token mark of the autoregressive and masked families: not looked for, no issued seeds are known"
+        )
+        for line in said
+    )
 
 
 def test_other_techniques_are_asked_only_when_the_user_says_full(key: WatermarkKey, tmp_path: Path) -> None:
     path = save(get_scheme(SVD).embed(texture(1), PAYLOAD, key=key).pixels, tmp_path / "a.png")
     for search in ("auto", "quick"):
         mark = examine(path, build_setup(search=search)).watermark
-        assert (mark.state, mark.searched, mark.others) == (WatermarkState.ABSENT, (), ())
+        assert (mark.state, mark.searched, mark.others) == (WatermarkState.ABSENT, (), Others())
     assert examine(path, build_setup(search="off")).watermark.state is WatermarkState.OFF
 
 
@@ -92,7 +100,9 @@ def test_ours_counts_first_where_both_are_there(key: WatermarkKey, tmp_path: Pat
     both = DEFAULT.embed(both, PAYLOAD, key=key).pixels
     mark = examine(save(both, tmp_path / "a.png"), build_setup(search="full")).watermark
     assert (mark.scheme, mark.payload) == (DEFAULT.name, PAYLOAD.hex)
-    assert any("dwtDctSvd of invisible-watermark: A watermark of this key" in line for line in mark.others)
+    assert any(
+        "dwtDctSvd of invisible-watermark: A watermark of this key" in str(one) for one in mark.others.asked
+    )
 
 
 def test_public_stamps_are_named_with_and_without_a_key(assay_home: Path, tmp_path: Path) -> None:
@@ -101,15 +111,15 @@ def test_public_stamps_are_named_with_and_without_a_key(assay_home: Path, tmp_pa
     path = save(np.clip(np.rint(stamped), 0, 255).astype(np.uint8), tmp_path / "a.png")
     layers = examine(path, build_setup(search="full"))
     assert layers.watermark.state is WatermarkState.NO_KEY
-    (line,) = layers.watermark.public
+    (line,) = layers.watermark.others.public
     assert says in line
     check = check_watermark(layers)
-    assert check.details == {"public_marks": [line]}
+    assert check.details["public_marks"] == [line]
     assert check.reason.endswith(f" A mark of others: {line}.")
     load_or_create_key(assay_home)
     layers = examine(path, build_setup(search="full"))
     assert layers.watermark.state is WatermarkState.ABSENT
-    assert layers.watermark.public == (line,)
+    assert layers.watermark.others.public == (line,)
     check = check_watermark(layers)
     assert check.value == "absent"
     assert check.reason.endswith(f" A mark of others: {line}.")
@@ -134,7 +144,9 @@ def test_all_others_together_are_held_to_one_level(
 
     entries = tuple(Entry(name, name, missing, Spy) for name, missing in (("a", ""), ("b", "it"), ("c", "")))
     monkeypatch.setattr("audit.provenance.techniques.list_entries", lambda *_: entries)
-    assert ask_others(texture(5), key).said[1] == "b: not looked for, it."
+    others = ask_others(texture(5), Keyring((key,)))
+    assert str(others.asked[1]) == "b: not looked for, it."
+    assert others.level == ALPHA / 2
     assert levels == [ALPHA / 2] * 2
 
 
@@ -143,7 +155,7 @@ def test_a_damaged_model_does_not_stop_the_verification(key: WatermarkKey, assay
     folder.mkdir()
     for name in ("trustmark_encoder.pt", "trustmark_decoder.pt"):
         (folder / name).write_bytes(b"no model")
-    said = ask_others(texture(6), key).said
+    said = [str(one) for one in ask_others(texture(6), Keyring((key,))).asked]
     assert any(
         line.startswith("TrustMark: could not be asked,") and "not a TorchScript file" in line
         for line in said

@@ -1,21 +1,40 @@
-"""Stand-ins for the models of others: small TorchScript files with their interface, that really carry bits.
+"""What tests of all techniques share: a picture, and stand-ins for the models of others that really carry bits.
 
 Each bit is a fixed random pattern; the reader takes away what is smooth and correlates. Nobody's weights are needed.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generator.learned_watermark import FAMILY, Learned
+from generator.marking.watermark.interface import Pixels
 from generator.watermark_checkpoints import PIXEL_SEAL, TRUSTMARK, WATERMARK_ANYTHING
 from generator.weights import Card, save_weights
 
 SIDE = 128
+
+
+def texture(seed: int, height: int = 256, width: int | None = None) -> Pixels:
+    """A picture with the falling spectrum of photographs, in colour."""
+    rng = np.random.default_rng(seed)
+    width = width or height
+    rows, columns = np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
+    planes = []
+    for _ in range(3):
+        spectrum = np.fft.rfft2(rng.normal(size=(height, width)))
+        field = np.fft.irfft2(spectrum / (np.hypot(rows, columns) + 0.01) ** 2, (height, width))
+        planes.append(field / field.std())
+    grey, *colour = planes
+    levels = [128 + 30 * grey + 8 * change for change in (0, *colour)]
+    return np.clip(np.stack(levels, axis=2) + rng.normal(0, 2, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
 class Patterns(nn.Module):
@@ -81,7 +100,7 @@ class Decoder(Patterns):
 
 
 def write_models(folder: Path) -> None:
-    """Put one model of each kind into the folder."""
+    """Put one model of each kind into the folder; rivaGan's where its package is installed."""
     folder.mkdir(parents=True, exist_ok=True)
     trustmark, anything = TRUSTMARK.bits, WATERMARK_ANYTHING.bits
     modules = {
@@ -96,6 +115,10 @@ def write_models(folder: Path) -> None:
         for name, module in modules.items():
             torch.jit.script(module).save(str(folder / name))
     write_learned(folder)
+    package = importlib.util.find_spec("imwatermark")
+    for part in ("encoder", "decoder"):
+        if package is not None and package.submodule_search_locations:
+            shutil.copy(Path(package.submodule_search_locations[0]) / f"rivagan_{part}.onnx", folder)
 
 
 def write_learned(folder: Path) -> None:
